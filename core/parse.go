@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // ParseLine reads the stored line (without its newline) that [Seal] or an adapter's
@@ -87,7 +86,11 @@ func (p *parser) textField(name string) string {
 	if !p.skip(name) {
 		return ""
 	}
-	return p.string()
+	text := p.string()
+	if text == "" {
+		p.fail("an empty text, which the encoder leaves out")
+	}
+	return text
 }
 
 // string reads a JSON string. Without escapes it is a part of the line.
@@ -106,7 +109,10 @@ func (p *parser) string() string {
 
 // stringEnd is the offset behind the closing quote of the string that begins here.
 func (p *parser) stringEnd() int {
-	if p.err != nil || p.at >= len(p.text) || p.text[p.at] != '"' {
+	if p.err != nil {
+		return 0
+	}
+	if p.at >= len(p.text) || p.text[p.at] != '"' {
 		p.fail("a string is missing")
 		return 0
 	}
@@ -142,7 +148,7 @@ func (p *parser) unescape(text string) string {
 			return ""
 		}
 		code, err := strconv.ParseUint(text[i+1:i+5], 16, 16)
-		if err != nil || code >= 0x20 || text[i] != 'u' {
+		if err != nil || code >= 0x20 || string(appendEscape(nil, byte(code))) != text[i-1:i+5] {
 			p.fail("an escape that the encoder never writes")
 			return ""
 		}
@@ -175,9 +181,10 @@ func (p *parser) timeField(name string) time.Time {
 		p.fail("no time")
 		return time.Time{}
 	}
-	t, err := time.Parse(timeLayout, p.text[p.at:p.at+size])
-	if err != nil {
-		p.fail("%v", err)
+	text := p.text[p.at : p.at+size]
+	t, err := time.Parse(time.RFC3339Nano, text) // a fast path of package time, unlike timeLayout
+	if err != nil || text[19] != '.' || text[size-1] != 'Z' || t.IsZero() {
+		p.fail("%q is no time that the encoder writes", text)
 		return time.Time{}
 	}
 	p.at += size + 1
@@ -201,7 +208,7 @@ func (p *parser) rawField(name string) string {
 		case '}', ']':
 			depth--
 		case ',':
-			if depth == 0 {
+			if depth == 0 && p.at > start {
 				return p.text[start:p.at]
 			}
 		}
@@ -229,7 +236,9 @@ func (p *parser) hash() Hash {
 // not within the years 0 to 9999 in UTC, can't be written and is refused.
 func ParseTime(text string) (time.Time, error) {
 	var t time.Time
-	if err := t.UnmarshalText([]byte(strings.ToUpper(text))); err != nil || !utf8.ValidString(text) {
+	upper := strings.ToUpper(text) // RFC 3339 allows t and z
+	err := t.UnmarshalText([]byte(upper))
+	if err != nil || len(text) < len("2006-01-02T15:04:05Z") || !strings.HasPrefix(upper[10:], "T") || text[13] != ':' || strings.Contains(text, ",") {
 		return time.Time{}, fmt.Errorf("%q is not an RFC 3339 time such as 2026-11-22T20:49:00.123456Z", text)
 	}
 	t = Truncate(t)

@@ -17,9 +17,13 @@ type Log struct {
 	mu     sync.RWMutex
 	events []core.Event             // guarded by mu; events[i] has position i+1, and is never changed
 	ids    map[string]core.Position // guarded by mu
+	closed bool                     // guarded by mu
 }
 
-var _ core.Log = (*Log)(nil)
+var (
+	_ core.Log    = (*Log)(nil)
+	_ core.Closer = (*Log)(nil)
+)
 
 // Head reports the last event's position, hash and recorded time.
 func (l *Log) Head(context.Context) (core.Head, error) {
@@ -42,8 +46,11 @@ func (l *Log) Append(ctx context.Context, after core.Head, events []core.Event) 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if head := l.head(); head.Position != after.Position || head.Hash != after.Hash {
-		return fmt.Errorf("%w: the head is at %d, not at %d", core.ErrConflict, head.Position, after.Position)
+	if l.closed {
+		return core.ErrClosed
+	}
+	if err := l.expect(after); err != nil {
+		return err
 	}
 	if l.ids == nil {
 		l.ids = map[string]core.Position{}
@@ -51,6 +58,24 @@ func (l *Log) Append(ctx context.Context, after core.Head, events []core.Event) 
 	l.events = append(l.events, events...)
 	for _, e := range events {
 		l.ids[e.ID] = e.Position
+	}
+	return nil
+}
+
+// CloseLog closes the log, if its head is still after.
+func (l *Log) CloseLog(_ context.Context, after core.Head) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.expect(after); err != nil {
+		return err
+	}
+	l.closed = true
+	return nil
+}
+
+func (l *Log) expect(after core.Head) error {
+	if head := l.head(); head.Position != after.Position || head.Hash != after.Hash {
+		return fmt.Errorf("%w: the head is at %d, not at %d", core.ErrConflict, head.Position, after.Position)
 	}
 	return nil
 }

@@ -9,10 +9,16 @@ import (
 )
 
 func TestLog(t *testing.T) {
-	coretest.TestLog(t, func(*testing.T) coretest.OpenLog {
-		log := new(memory.Log)
-		return func() core.Log { return log }
-	})
+	coretest.TestLog(t, emptyLog)
+}
+
+func TestCloser(t *testing.T) {
+	coretest.TestCloser(t, emptyLog)
+}
+
+func emptyLog(*testing.T) coretest.OpenLog {
+	log := new(memory.Log)
+	return func() core.Log { return log }
 }
 
 func TestDocuments(t *testing.T) {

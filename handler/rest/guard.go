@@ -1,0 +1,35 @@
+package rest
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// loopbackGuard keeps web pages away from a server that listens on loopback without keys: those of
+// other sites by their origin, and those that point a name of their own at this machine (DNS
+// rebinding) by the Host header.
+func loopbackGuard(r *http.Request) *problem {
+	if !isLoopback(r.Host) {
+		return &problem{Code: "forbidden", Detail: "the Host " + quoted(clip(r.Host)) +
+			" is not this machine's own; without keys only localhost is served"}
+	}
+	if err := http.NewCrossOriginProtection().Check(r); err != nil {
+		return &problem{Code: "forbidden", Detail: "a browser sent this from another site"}
+	}
+	return nil
+}
+
+func isLoopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
+}

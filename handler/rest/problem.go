@@ -1,0 +1,85 @@
+package rest
+
+import (
+	"net/http"
+	"strconv"
+
+	"eventstore/core"
+)
+
+// problem is an error as a client sees it: application/problem+json of RFC 9457.
+type problem struct {
+	Code   string // a key of kinds, which has its status and title
+	Status int    // instead of the kind's, where not 0
+	Detail string
+	// Head, Position, Line and Stored are extra members where a client can use them; nil leaves one out.
+	Head, Position *core.Position
+	Line, Stored   *int
+	Outcome        string // of a publish: not-stored or unknown
+	RetryAfter     int    // seconds; 0 leaves the header out
+	Allow          string // the methods that a path has
+}
+
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+func (p *problem) status() int {
+	if p.Status != 0 {
+		return p.Status
+	}
+	return kinds[p.Code].status
+}
+
+// invalidRequest is the problem of a request that breaks a rule.
+func invalidRequest(place, reason string) *problem {
+	return &problem{Code: "invalid-request", Detail: core.Invalid(place, "%s", reason).Error()}
+}
+
+// write answers with the problem.
+func (p *problem) write(w http.ResponseWriter) {
+	h := w.Header()
+	clear(h)
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	if p.Allow != "" {
+		h.Set("Allow", p.Allow)
+	}
+	if p.Code == "unauthorized" {
+		h.Set("WWW-Authenticate", `Key realm="eventstore", header="x-functions-key"`)
+	}
+	w.WriteHeader(p.status())
+	_, _ = w.Write(p.json()) // a client that has gone needs no answer
+}
+
+func (p *problem) json() []byte {
+	b := append([]byte(`{"type":"/problems/`), p.Code...)
+	b = core.AppendString(append(b, `","title":`...), kinds[p.Code].title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.status()), 10)
+	b = core.AppendString(append(b, `,"detail":`...), p.Detail)
+	b = core.AppendString(append(b, `,"code":`...), p.Code)
+	b = appendPosition(b, `,"head":`, p.Head)
+	b = appendPosition(b, `,"position":`, p.Position)
+	b = appendCount(b, `,"line":`, p.Line)
+	b = appendCount(b, `,"stored":`, p.Stored)
+	if p.Outcome != "" {
+		b = core.AppendString(append(b, `,"outcome":`...), p.Outcome)
+	}
+	return append(b, '}', '\n')
+}
+
+func appendPosition(b []byte, name string, position *core.Position) []byte {
+	if position == nil {
+		return b
+	}
+	return strconv.AppendInt(append(b, name...), int64(*position), 10)
+}
+
+func appendCount(b []byte, name string, count *int) []byte {
+	if count == nil {
+		return b
+	}
+	return strconv.AppendInt(append(b, name...), int64(*count), 10)
+}

@@ -1,0 +1,73 @@
+package rest
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+)
+
+// kind is one code of API.md's table of errors, with what its page says.
+type kind struct {
+	status int
+	title  string
+	page   string
+}
+
+// kinds are all codes that an answer can have.
+var kinds = map[string]kind{
+	"invalid-request": {400, "The request is not valid",
+		"The body, a query parameter or a header does not parse or breaks a rule; detail names it. Nothing was stored. Repeating the request unchanged gives the same answer."},
+	"invalid-topic": {400, "The topic's name or configuration is not valid",
+		"A topic's name has 1 to 100 lower-case letters, digits, -, _ and ., and starts and ends with a letter or digit. Nothing was registered."},
+	"unauthorized": {401, "A key is needed",
+		"Send a key in the header x-functions-key."},
+	"forbidden": {403, "Not with this key, or not from there",
+		"The key is valid, but has not the right that this path needs; or a browser sent the request from another site."},
+	"topic-not-found": {404, "There is no such topic",
+		"Register it with POST /topics."},
+	"event-not-found": {404, "There is no such event",
+		"The topic has no event at this position yet."},
+	"route-not-found": {404, "There is no such path",
+		"GET /openapi.json lists the paths there are."},
+	"method-not-allowed": {405, "The path does not take this method",
+		"The header Allow lists the methods that it takes."},
+	"not-acceptable": {406, "None of the accepted media types can be answered",
+		"detail lists the media types of this path."},
+	"topic-exists": {409, "The topic's name or storage is taken",
+		"There is a topic of this name with another configuration, or another topic has this storage. Registering the same configuration again is answered with 200."},
+	"id-conflict": {409, "The event's id was used before",
+		"The topic has an event of this id with another type, source, subject or data, at position. Nothing was stored."},
+	"condition-failed": {412, "The condition does not hold",
+		"head is the position of the topic's last event, position that of an event that breaks the condition. Nothing was stored: read what is new, decide again, and publish with the new head."},
+	"too-large": {413, "Too large",
+		"An event has at most 1 MiB, a request 16 MiB and 10,000 events. An import (application/x-ndjson) has no limit but the event's."},
+	"unsupported-media-type": {415, "The body's media type is not supported",
+		"detail lists the media types of this path. A body is sent without a Content-Encoding."},
+	"too-busy": {429, "Too many requests wait for this topic",
+		"Nothing was stored. Repeat the request, with the same ids, after Retry-After seconds."},
+	"internal-error": {500, "The server failed",
+		"This is a fault of the server, whose log says more. A publish may or may not have been stored: repeat it with the same ids."},
+	"storage-unavailable": {503, "The storage can't be used now",
+		"From a publish, outcome says whether the events were stored: not-stored, or unknown. Repeating the request with the same ids is safe in both cases."},
+	"storage-timeout": {504, "The storage did not answer in time",
+		"From a publish, outcome says whether the events were stored: not-stored, or unknown. Repeating the request with the same ids is safe in both cases."},
+}
+
+// problemPage answers GET /problems/{code}.
+func (a *api) problemPage(w http.ResponseWriter, r *http.Request) error {
+	if err := noParameters(r); err != nil {
+		return err
+	}
+	code := r.PathValue("code")
+	k, ok := kinds[code]
+	if !ok {
+		return &problem{Code: "route-not-found", Detail: fmt.Sprintf("there is no problem %q", clip(code))}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'")
+	h.Set("Cache-Control", "public, max-age=86400")
+	_, err := fmt.Fprintf(w, "<!doctype html>\n<html lang=\"en\">\n<title>%[1]s</title>\n<h1>%[1]s</h1>\n<p><b>%[2]s</b> (status %[3]d)</p>\n<p>%[4]s</p>\n",
+		html.EscapeString(code), html.EscapeString(k.title), k.status, html.EscapeString(k.page))
+	return err
+}

@@ -1,0 +1,141 @@
+// Package rest is the HTTP API: API.md's paths on top of core's topics, commands and queries.
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"eventstore/core"
+	"eventstore/core/commands"
+	"eventstore/core/queries"
+	"eventstore/core/topics"
+)
+
+// Config is what the API is made of.
+type Config struct {
+	Topics    *topics.Registry
+	Publisher *commands.Publisher
+	Reader    *queries.Reader
+	Documents core.Documents // the instance's own store, for health
+	Version   string
+
+	// UnderHost: the Functions host checks keys, buffers answers where it forwards, and cuts at 230 s.
+	UnderHost bool
+	// Keys are local mode's; without them every request may do all.
+	Keys []Key
+	// Loopback: the server listens there without keys, so web pages of other sites are kept away.
+	Loopback bool
+	// Stopping, when done, ends streams and waits, so that the server can stop. Default: never.
+	Stopping context.Context
+	// Checks are further checks of GET /health, beside the store's and the topics'.
+	Checks []Check
+	// Log is told of every answer of 5xx, and of each request at debug. Default: none.
+	Log *slog.Logger
+}
+
+// The times that the API keeps, apart from those a request states.
+const (
+	// hostLimit ends what still runs under the host, whose front end cuts at 230 s.
+	hostLimit = 200 * time.Second
+	// bufferedWait is how long an event stream that the host buffers waits for a first event.
+	bufferedWait = 20 * time.Second
+	// heartbeat is the time between comments in an event stream.
+	heartbeat = 15 * time.Second
+)
+
+type api struct {
+	Config
+	keys keyring
+	next http.Handler
+}
+
+// New makes the handler of the whole API.
+func New(config Config) http.Handler {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Stopping == nil {
+		config.Stopping = context.Background()
+	}
+	a := &api{Config: config, keys: newKeyring(config.Keys)}
+	a.next = a.mux()
+	return a
+}
+
+// ServeHTTP does what every request needs, whatever its path.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer a.recovered(w, r)
+	w.Header()["X-Content-Type-Options"] = nosniff
+	w.Header()["Cache-Control"] = noStore
+	if a.UnderHost {
+		// The host does not tell when it gives up a request, so there is an end of our own.
+		ctx, cancel := context.WithTimeout(r.Context(), hostLimit)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	if a.Loopback {
+		if p := loopbackGuard(r); p != nil {
+			a.fail(w, r, p)
+			return
+		}
+	}
+	if !tidy(r.URL.EscapedPath()) {
+		a.fail(w, r, &problem{Code: "route-not-found", Detail: "there is no path " + quoted(clip(r.URL.Path))})
+		return
+	}
+	a.next.ServeHTTP(w, r)
+}
+
+// Header values that every answer shares.
+var (
+	nosniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
+)
+
+// endpoint serves a route to those who may.
+func (a *api) endpoint(route Route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := a.keys.check(r, route.Role); p != nil {
+			a.fail(w, r, p)
+			return
+		}
+		if err := route.serve(a, w, r); err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}
+
+// fail answers with an error. What a server error was is for the log alone.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err)
+	level := slog.LevelDebug
+	if p.status() >= 500 && r.Context().Err() != context.Canceled {
+		level = slog.LevelError
+	}
+	if a.Log.Enabled(r.Context(), level) {
+		a.Log.Log(r.Context(), level, "answered with a problem", "method", r.Method, "path", r.URL.Path, "code", p.Code, "cause", err)
+	}
+	p.write(w)
+}
+
+// recovered answers a request whose handler panicked, and keeps the process alive.
+func (a *api) recovered(w http.ResponseWriter, r *http.Request) {
+	switch cause := recover(); cause {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(cause)
+	default:
+		a.Log.ErrorContext(r.Context(), "panicked", "method", r.Method, "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+		(&problem{Code: "internal-error", Detail: "the server failed; its log says more"}).write(w)
+	}
+}
+
+// untilStopping is a request's context that also ends when the server stops.
+func (a *api) untilStopping(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	stop := context.AfterFunc(a.Stopping, cancel)
+	return ctx, func() { stop(); cancel() }
+}

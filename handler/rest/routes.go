@@ -1,0 +1,82 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Route is one path of the API.
+type Route struct {
+	Method   string // a GET route answers HEAD too
+	Pattern  string // as http.ServeMux has them
+	Function string // the folder of functions/ that serves it under the host; "" where the host has no route for it
+	Role     Role
+	serve    func(*api, http.ResponseWriter, *http.Request) error
+}
+
+// Routes lists every path of the API.
+func Routes() []Route {
+	return []Route{
+		{"GET", "/topics", "topics", Reader, (*api).listTopics},
+		{"GET", "/topics/{topic}", "topics", Reader, (*api).topic},
+		{"POST", "/topics", "create_topic", Admin, (*api).createTopic},
+		{"DELETE", "/topics/{topic}", "delete_topic", Admin, (*api).deleteTopic},
+		{"POST", "/topics/{topic}/events", "publish", Publisher, (*api).publish},
+		{"GET", "/topics/{topic}/events", "query", Reader, (*api).query},
+		{"GET", "/topics/{topic}/events/{position}", "query", Reader, (*api).event},
+		{"POST", "/topics/{topic}/query", "post_query", Reader, (*api).postQuery},
+		{"GET", "/topics/{topic}/verify", "verify", Reader, (*api).verify},
+		{"GET", "/health", "health", Open, (*api).health},
+		{"GET", "/openapi.json", "openapi", Open, (*api).openAPI},
+		{"GET", "/problems/{code}", "problems", Open, (*api).problemPage},
+		{"GET", "/{$}", "", Open, (*api).root},
+	}
+}
+
+// mux serves the routes; any other request is told what it got wrong.
+func (a *api) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, route := range Routes() {
+		mux.Handle(route.Method+" "+route.Pattern, a.endpoint(route))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, noRoute(mux, r)) })
+	return mux
+}
+
+// noRoute says whether a path has other methods, or is none.
+func noRoute(mux *http.ServeMux, r *http.Request) error {
+	var allowed []string
+	for _, method := range []string{"DELETE", "GET", "HEAD", "POST", "PUT"} {
+		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	path := clip(r.URL.Path)
+	if len(allowed) == 0 {
+		return &problem{Code: "route-not-found", Detail: "there is no path " + quoted(path)}
+	}
+	allow := strings.Join(allowed, ", ")
+	return &problem{Code: "method-not-allowed", Allow: allow, Detail: quoted(path) + " takes " + allow + ", not " + clip(r.Method)}
+}
+
+// tidy reports whether a path is one that a mux would serve without redirecting it: no empty
+// segments, no . and .. segments.
+func tidy(escapedPath string) bool {
+	if !strings.HasPrefix(escapedPath, "/") {
+		return false
+	}
+	if escapedPath == "/" {
+		return true
+	}
+	return !slices.ContainsFunc(strings.Split(escapedPath[1:], "/"), func(segment string) bool {
+		return segment == "" || segment == "." || segment == ".."
+	})
+}
+
+// root answers the host's question whether this process listens.
+func (a *api) root(w http.ResponseWriter, _ *http.Request) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -9,13 +9,7 @@ import (
 	"eventstore/adapters/memory"
 	"eventstore/core"
 	"eventstore/core/coretest"
-	"eventstore/core/topics"
 )
-
-var _ interface {
-	topics.Adapter
-	topics.Forgetter
-} = (*memory.Topics)(nil)
 
 func TestATopicInMemoryKeepsItsLogUntilItIsForgotten(t *testing.T) {
 	t.Parallel()

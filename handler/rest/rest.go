@@ -12,6 +12,7 @@ import (
 	"eventstore/core/commands"
 	"eventstore/core/queries"
 	"eventstore/core/topics"
+	"eventstore/handler/logging"
 )
 
 // Config is what the API is made of.
@@ -67,9 +68,12 @@ func New(config Config) http.Handler {
 
 // ServeHTTP does what every request needs, whatever its path.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer a.recovered(w, r)
+	defer func() { a.recovered(w, r, recover()) }()
 	w.Header()["X-Content-Type-Options"] = nosniff
 	w.Header()["Cache-Control"] = noStore
+	if ctx := logging.Request(r.Context(), r.Header); ctx != r.Context() {
+		r = r.WithContext(ctx)
+	}
 	if a.UnderHost {
 		// The host does not tell when it gives up a request, so there is an end of our own.
 		ctx, cancel := context.WithTimeout(r.Context(), hostLimit)
@@ -122,8 +126,8 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // recovered answers a request whose handler panicked, and keeps the process alive.
-func (a *api) recovered(w http.ResponseWriter, r *http.Request) {
-	switch cause := recover(); cause {
+func (a *api) recovered(w http.ResponseWriter, r *http.Request, cause any) {
+	switch cause {
 	case nil:
 	case http.ErrAbortHandler:
 		panic(cause)

@@ -43,10 +43,12 @@ type Publisher struct {
 	registry *topics.Registry
 	config   Config
 
-	mu         sync.Mutex
+	mu         sync.RWMutex
 	committers map[string]*committer // guarded by mu; by topic
-	closed     bool                  // guarded by mu
-	running    sync.WaitGroup        // the committers that run
+
+	life    sync.RWMutex
+	closed  bool           // guarded by life
+	running sync.WaitGroup // the committers that run; added to under life while not closed
 }
 
 // Request is events to be appended together, next to each other, or not at all.

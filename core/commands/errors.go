@@ -26,17 +26,17 @@ func (e *ConditionError) Error() string {
 // source, subject or data. Nothing of the request was stored.
 type IDConflictError struct {
 	ID string
-	// Position is that of the event that has the id; 0 when it is in the same request.
+	// Position is that of the event that has the id; 0 when that is in the same request.
 	Position core.Position
-
-	index int // of the event in the request
+	// Index is the event's in its request or import, from 0.
+	Index int
 }
 
 func (e *IDConflictError) Error() string {
 	if e.Position == 0 {
-		return fmt.Sprintf("events[%d].id: %q is also the id of another event of the request, with different content", e.index, e.ID)
+		return fmt.Sprintf("events[%d].id: %q is also the id of another event of the request, with different content", e.Index, e.ID)
 	}
-	return fmt.Sprintf("events[%d].id: %q is the id of the event at position %d, with different content", e.index, e.ID, e.Position)
+	return fmt.Sprintf("events[%d].id: %q is the id of the event at position %d, with different content", e.Index, e.ID, e.Position)
 }
 
 // OutcomeError says that the storage did not do what a publish needed of it, and

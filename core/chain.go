@@ -73,8 +73,16 @@ func (c *Chain) Next(line []byte) error {
 	return nil
 }
 
-// NextEvent is Next for an event that was not read as a line.
-func (c *Chain) NextEvent(e *Event) error { return c.Next([]byte(e.Line())) }
+// NextEvent is Next for an event that was not read as a line. The event keeps the line that
+// was made for it, so that it is not made again for the answer.
+func (c *Chain) NextEvent(e *Event) error {
+	line := e.Line()
+	if err := c.Next([]byte(line)); err != nil {
+		return err
+	}
+	e.line = line
+	return nil
+}
 
 // sum is the hash of a body `{…}` behind the previous one.
 func (c *Chain) sum(body []byte) (h Hash) {

@@ -58,9 +58,9 @@ type FileInfo struct {
 // Cutter is implemented by Files where an append that was interrupted may leave a part of
 // its data at the file's end.
 type Cutter interface {
-	// Cut shortens name from length from to length to. core.ErrConflict: its length is
-	// not from, and it is as it was.
-	Cut(ctx context.Context, name string, from, to int64) error
+	// Cut shortens name to length at, if exactly torn stands behind that. core.ErrConflict:
+	// something else does, and the file is as it was.
+	Cut(ctx context.Context, name string, at int64, torn []byte) error
 }
 
 // LargestAppend is the most bytes of one append: a request of the largest size with all that

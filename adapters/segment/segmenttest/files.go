@@ -38,7 +38,7 @@ func TestFiles(t *testing.T, empty func(t *testing.T) OpenFiles) {
 		{"the largest append is one", largest},
 		{"data is not retained", notRetained},
 		{"a cancelled call does nothing", cancelled},
-		{"a cut shortens a file of the expected length", cut},
+		{"a cut shortens a file that ends as expected", cut},
 	} {
 		t.Run(tt.name, func(t *testing.T) { t.Parallel(); tt.test(t, empty(t)) })
 	}
@@ -272,9 +272,13 @@ func cut(t *testing.T, open OpenFiles) {
 		return // appends of these Files are never torn, so there is nothing to cut
 	}
 	f := created(t, open, "hello\n", "wor")
-	require.ErrorIs(t, cutter.Cut(t.Context(), name, 8, 6), core.ErrConflict)
-	require.ErrorIs(t, cutter.Cut(t.Context(), "log/x", 8, 6), core.ErrNotFound)
-	require.NoError(t, cutter.Cut(t.Context(), name, 9, 6))
+	for _, torn := range []string{"wo", "word", "Wor", "", "\nwor", "worl"} {
+		require.ErrorIs(t, cutter.Cut(t.Context(), name, 6, []byte(torn)), core.ErrConflict, "%q", torn)
+	}
+	require.ErrorIs(t, cutter.Cut(t.Context(), name, 10, nil), core.ErrConflict)
+	require.ErrorIs(t, cutter.Cut(t.Context(), "log/x", 6, []byte("wor")), core.ErrNotFound)
+	require.Equal(t, "hello\nwor", content(t, f, name))
+	require.NoError(t, cutter.Cut(t.Context(), name, 6, []byte("wor")))
 	require.Equal(t, "hello\n", content(t, f, name))
 	require.NoError(t, f.Append(t.Context(), name, 6, []byte("world\n")))
 	require.Equal(t, "hello\nworld\n", content(t, open(), name))

@@ -232,17 +232,17 @@ func (m *Memory) Remove(ctx context.Context, name string) error {
 	})
 }
 
-// Cut shortens a file, if its length is from.
-func (m *Memory) Cut(ctx context.Context, name string, from, to int64) error {
+// Cut shortens a file to length at, if exactly torn stands behind that.
+func (m *Memory) Cut(ctx context.Context, name string, at int64, torn []byte) error {
 	return m.run(ctx, "Cut", name, func() error {
 		file, ok := m.files[name]
 		if !ok {
 			return fmt.Errorf("file %s: %w", name, core.ErrNotFound)
 		}
-		if int64(len(file)) != from {
-			return fmt.Errorf("%w: file %s has %d bytes, not %d", core.ErrConflict, name, len(file), from)
+		if int64(len(file)) < at || !bytes.Equal(file[at:], torn) {
+			return fmt.Errorf("%w: file %s does not end with the %d bytes at %d", core.ErrConflict, name, len(torn), at)
 		}
-		m.files[name] = file[:to:to]
+		m.files[name] = file[:at:at]
 		return nil
 	})
 }

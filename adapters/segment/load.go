@@ -1,0 +1,190 @@
+package segment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"eventstore/core"
+)
+
+// load finds the log's segments and reads the last one, from its beginning, so that every
+// byte of the last append was checked whatever its size.
+func (l *Log) load(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	size, err := l.list(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	return l.catchUp(ctx, int(min(size, mostRead))+firstRead)
+}
+
+// list fills in the closed segments, and where the last one begins, and reports its size.
+func (l *Log) list(ctx context.Context) (size int64, err error) {
+	l.end.segment = 1
+	first := core.Position(0)
+	for info, err := range l.files.List(ctx, logDirectory, "") {
+		if err != nil {
+			return 0, fmt.Errorf("listing segments: %w", err)
+		}
+		next, ok := parseName(info.Name)
+		if !ok {
+			continue // what was cut
+		}
+		if first == 0 && next != 1 {
+			return 0, &core.CorruptError{Place: info.Name, Position: 1, Reason: "the segments before it are missing"}
+		}
+		if first != 0 {
+			l.segments = append(l.segments, &closedSegment{first: first, next: next, size: size})
+		}
+		first, size = next, info.Size
+	}
+	if first != 0 {
+		l.end.segment = first
+	}
+	return size, nil
+}
+
+func parseName(name string) (first core.Position, ok bool) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(name, logDirectory), segmentEnding)
+	n, err := strconv.ParseInt(digits, 10, 64)
+	first = core.Position(n)
+	return first, err == nil && n > 0 && name == segmentName(first)
+}
+
+// begin takes the head from the end of the segment before the last.
+func (l *Log) begin(ctx context.Context) error {
+	if len(l.segments) == 0 {
+		return nil
+	}
+	head, err := l.closedHead(ctx, len(l.segments)-1)
+	if err != nil {
+		return err
+	}
+	l.segments[len(l.segments)-1].hash.Store(&head.Hash)
+	l.end.head = head
+	return nil
+}
+
+// closedHead is the head as it was when closed segment i was closed: its last event, checked
+// against the hash of the one before.
+func (l *Log) closedHead(ctx context.Context, i int) (head core.Head, err error) {
+	c := l.segments[i]
+	last, err := l.readLastLines(ctx, c)
+	if err != nil {
+		return head, err
+	}
+	previous, ok := core.Hash{}, true
+	if last.event > 0 {
+		previous, ok = statedHash(last.text[:last.event])
+	} else if i > 0 {
+		previous, err = l.statedEnd(ctx, l.segments[i-1])
+	}
+	if err != nil {
+		return head, err
+	}
+	text := last.text[last.event : last.closing-1]
+	if !ok {
+		return head, corrupt(c.name(), last.from+int64(last.event), c.next-2, "the line before does not end with a hash")
+	}
+	head, err = checkedHead(previous, text)
+	if err == nil && head.Position != c.next-1 {
+		err = fmt.Errorf("position %d where the segment ends at %d", head.Position, c.next-1)
+	}
+	if err != nil {
+		return head, corrupt(c.name(), last.from+int64(last.event), c.next-1, "%v", err)
+	}
+	return head, nil
+}
+
+// checkedHead is the head after an event's line, which follows the event whose hash is previous.
+func checkedHead(previous core.Hash, text []byte) (core.Head, error) {
+	if err := core.NewChain(previous).Next(text); err != nil {
+		return core.Head{}, err
+	}
+	e, err := core.ParseLine(string(text))
+	return e.Head(), err
+}
+
+// statedEnd is the hash that a closed segment's last event states; it is not checked here.
+func (l *Log) statedEnd(ctx context.Context, c *closedSegment) (core.Hash, error) {
+	if hash := c.hash.Load(); hash != nil {
+		return *hash, nil
+	}
+	last, err := l.readLastLines(ctx, c)
+	if err != nil {
+		return core.Hash{}, err
+	}
+	hash, ok := statedHash(last.text[:last.closing])
+	if !ok {
+		return hash, corrupt(c.name(), last.from+int64(last.event), c.next-1, "the line does not end with a hash")
+	}
+	c.hash.Store(&hash)
+	return hash, nil
+}
+
+// lastLines are the last bytes of a closed segment, with where in them its last event and its
+// closing line begin.
+type lastLines struct {
+	from           int64
+	text           []byte
+	event, closing int
+}
+
+// readLastLines reads as much of a closed segment's end as it takes to have the last event,
+// and the hash before it if the segment has it, and checks the closing line.
+func (l *Log) readLastLines(ctx context.Context, c *closedSegment) (last lastLines, err error) {
+	for size := int64(16 << 10); ; size *= 4 {
+		last.from = max(c.size-size, 0)
+		if last.text, err = l.readFull(ctx, c.name(), last.from, c.size); err != nil {
+			return last, err
+		}
+		last.closing = lastLine(last.text)
+		last.event = lastLine(last.text[:max(last.closing, 0)])
+		if last.event >= beforeLine || last.from == 0 {
+			break
+		}
+	}
+	if last.closing < 0 {
+		return last, corrupt(c.name(), c.size, c.next-1, "the segment's last line is cut, though %s follows", segmentName(c.next))
+	}
+	text := last.text[last.closing : len(last.text)-1]
+	if shut, err := checkClosing(text, c.next-1); shut || err != nil {
+		return last, corrupt(c.name(), last.from+int64(last.closing), c.next-1, "%q where the segment must end, since %s follows", clip(text), segmentName(c.next))
+	}
+	if last.event < 0 {
+		return last, corrupt(c.name(), 0, c.first, "a closed segment without an event")
+	}
+	return last, nil
+}
+
+// lastLine is where the last whole line of text begins; -1 if text does not end one.
+func lastLine(text []byte) int {
+	if len(text) == 0 || text[len(text)-1] != '\n' {
+		return -1
+	}
+	return bytes.LastIndexByte(text[:len(text)-1], '\n') + 1
+}
+
+// readFull reads all of a file between two offsets.
+func (l *Log) readFull(ctx context.Context, name string, from, to int64) ([]byte, error) {
+	p := make([]byte, to-from)
+	n, err := l.files.ReadAt(ctx, name, p, from)
+	switch {
+	case errors.Is(err, core.ErrNotFound):
+		return nil, corrupt(name, 0, 0, "the segment is missing")
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	case n < len(p):
+		return nil, corrupt(name, from+int64(n), 0, "the segment ends where it had %d bytes", to)
+	}
+	return p, nil
+}

@@ -1,0 +1,175 @@
+package segment
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"eventstore/core"
+)
+
+// Options are how a log is kept. The zero Options are those of fs.
+type Options struct {
+	// ID is the identity that the log must have (core.ErrForeign otherwise). With "" the log
+	// is created where it is absent, and has whatever identity it has.
+	ID string
+	// SegmentSize is how many bytes a segment has at most, unless one append alone has more;
+	// 0 is 16 MiB.
+	SegmentSize int64
+	// MaxAppends is how many appends a segment takes; 0 is any number. (An append blob takes
+	// 50,000 blocks.) Since a request is never split, the requests that a segment holds when it
+	// is opened are at least the appends it took.
+	MaxAppends int
+	// ReadSize is how many bytes a long read asks for at once; 0 is 1 MiB.
+	ReadSize int
+	// Log is told what is repaired; nil is slog's default.
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.SegmentSize == 0 {
+		o.SegmentSize = 16 << 20
+	}
+	if o.ReadSize == 0 {
+		o.ReadSize = 1 << 20
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// Log is a core.Log and a core.Closer over Files. It keeps the log's end in memory, and
+// nothing that is not in the files.
+type Log struct {
+	files   Files
+	options Options
+	id      string
+	keyer   keyer // of id
+
+	// appending serialises the appends of this process. It is locked before mu.
+	appending sync.Mutex
+
+	mu       sync.Mutex
+	segments []*closedSegment // guarded by mu; in order, and only ever added to
+	end      end              // guarded by mu
+	recent   *recent          // guarded by mu; what the open segment holds, up to end
+	doubtful bool             // guarded by mu; an append's outcome is unknown, so the end may be behind end
+	buffer   []byte           // guarded by mu; see scratch
+}
+
+var (
+	_ core.Log    = (*Log)(nil)
+	_ core.Closer = (*Log)(nil)
+)
+
+// end is where a log ends, as far as this process has read, checked or written it.
+type end struct {
+	segment core.Position // the first position of the open segment
+	offset  int64         // how many bytes of the open segment are behind the end
+	appends int           // how many appends these took at most
+	head    core.Head
+	shut    bool // closed for good
+}
+
+func (e end) name() string { return segmentName(e.segment) }
+
+// closedSegment is a segment that ends with a closing line. But for hash and recent, which are
+// filled in when they are known and dropped when they are not needed, it never changes.
+type closedSegment struct {
+	first, next core.Position
+	size        int64                     // with its closing line
+	hash        atomic.Pointer[core.Hash] // of its last event; nil when it is not known
+	recent      atomic.Pointer[recent]    // its index, if it was open in this process; nil once there is another
+}
+
+func (c *closedSegment) name() string { return segmentName(c.first) }
+
+const (
+	logDirectory  = "log/"
+	segmentEnding = ".ndjson"
+)
+
+func segmentName(first core.Position) string {
+	return fmt.Sprintf("%s%020d%s", logDirectory, first, segmentEnding)
+}
+
+// Open opens the log that files hold. Where the end was torn by an interrupted append it is
+// cut behind the last whole request, and what was cut is kept beside.
+func Open(ctx context.Context, files Files, options Options) (*Log, error) {
+	l := &Log{files: files, options: options.withDefaults(), recent: new(recent)}
+	if err := l.identify(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.load(ctx); err != nil {
+		return nil, fmt.Errorf("opening log: %w", err)
+	}
+	return l, nil
+}
+
+// ID is the log's identity: random, and kept with it.
+func (l *Log) ID() string { return l.id }
+
+const identityName = "log.json"
+
+// identify reads the log's identity, or makes one.
+func (l *Log) identify(ctx context.Context) error {
+	id, err := l.readIdentity(ctx)
+	if errors.Is(err, core.ErrNotFound) && l.options.ID == "" {
+		id, err = l.createIdentity(ctx)
+	}
+	switch {
+	case errors.Is(err, core.ErrNotFound):
+		return fmt.Errorf("%w: there is none where log %s was", core.ErrForeign, l.options.ID)
+	case err != nil:
+		return fmt.Errorf("reading the log's identity: %w", err)
+	case l.options.ID != "" && id != l.options.ID:
+		return fmt.Errorf("%w: it is log %s, the topic was registered with %s", core.ErrForeign, id, l.options.ID)
+	}
+	l.id, l.keyer = id, newKeyer(id)
+	return nil
+}
+
+const (
+	identityOpen  = `{"id":"`
+	identityClose = "\"}\n"
+	identitySize  = 32
+)
+
+func (l *Log) readIdentity(ctx context.Context) (string, error) {
+	p := make([]byte, len(identityOpen)+identitySize+len(identityClose)+1)
+	n, err := l.files.ReadAt(ctx, identityName, p, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	text := string(p[:n])
+	if n != len(p)-1 || text[:len(identityOpen)] != identityOpen || text[n-len(identityClose):] != identityClose {
+		return "", &core.CorruptError{Place: identityName, Reason: fmt.Sprintf("%q is not a log's identity", text)}
+	}
+	return text[len(identityOpen) : len(identityOpen)+identitySize], nil
+}
+
+func (l *Log) createIdentity(ctx context.Context) (string, error) {
+	random := make([]byte, identitySize/2)
+	rand.Read(random) // never fails
+	id := hex.EncodeToString(random)
+	err := l.files.Create(ctx, identityName, []byte(identityOpen+id+identityClose))
+	if errors.Is(err, core.ErrConflict) {
+		return l.readIdentity(ctx)
+	}
+	return id, err
+}
+
+// Head reports the last durable event's position, hash and recorded time.
+func (l *Log) Head(ctx context.Context) (core.Head, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.catchUp(ctx, firstRead)
+	return l.end.head, err
+}

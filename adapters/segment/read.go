@@ -1,0 +1,267 @@
+package segment
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"sort"
+
+	"eventstore/core"
+)
+
+// view is a log as it was at one moment: what lies in it never changes.
+type view struct {
+	head  core.Head
+	parts []part // all segments, the open one last
+}
+
+// look takes a view, up to the log's end. While nothing can be added to the open segment, it
+// calls visit with that segment's index.
+func (l *Log) look(ctx context.Context, visit func(*recent)) (v view, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.catchUp(ctx, firstRead); err != nil {
+		return v, err
+	}
+	visit(l.recent)
+	v.head, v.parts = l.end.head, make([]part, 0, len(l.segments)+1)
+	var before *closedSegment
+	for _, s := range l.segments {
+		v.parts = append(v.parts, part{segment: s, before: before, first: s.first, next: s.next, size: s.size, closed: true})
+		before = s
+	}
+	v.parts = append(v.parts, part{
+		before: before, first: l.end.segment, next: l.end.head.Position + 1, size: l.end.offset, closed: l.end.shut,
+	})
+	return v, nil
+}
+
+// at is the place of the segment that holds a position.
+func (v view) at(position core.Position) int {
+	return sort.Search(len(v.parts), func(i int) bool { return v.parts[i].first > position }) - 1
+}
+
+// Read yields the events that match q, up to the head when the iteration began.
+func (l *Log) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
+	return func(yield func(core.Event, error) bool) {
+		r := reading{log: l, query: q, filter: l.keyer.filter(q.Filter), yield: yield}
+		if err := r.run(ctx); err != nil && !r.stopped {
+			yield(core.Event{}, err)
+		}
+	}
+}
+
+// reading is one Read under way.
+type reading struct {
+	log       *Log
+	query     core.Query
+	filter    storedFilter
+	view      view
+	open      blocks        // where in the open segment there may be what the filter selects
+	low, high core.Position // the first and last position looked at
+	passed    bool          // a line beyond high was seen
+	yielded   int
+	yield     func(core.Event, error) bool
+	stopped   bool // whether yield is not to be called any more
+}
+
+func (r *reading) run(ctx context.Context) (err error) {
+	r.view, err = r.log.look(ctx, func(open *recent) { r.open = r.filter.where(open.blocks) })
+	if err == nil {
+		err = r.bound(ctx)
+	}
+	if err != nil || r.low > r.high {
+		return err
+	}
+	first, last := r.view.at(r.low), r.view.at(r.high)
+	for n := first; n <= last && err == nil && !r.stopped; n++ {
+		if r.query.Backward {
+			err = r.backward(ctx, r.view.parts[last-(n-first)])
+		} else {
+			err = r.forward(ctx, r.view.parts[n])
+		}
+	}
+	return err
+}
+
+// bound turns the query's positions and times into the first and last position.
+func (r *reading) bound(ctx context.Context) (err error) {
+	q := &r.query
+	r.low, r.high = q.From, q.To
+	if q.Backward {
+		r.low, r.high = q.To, q.From
+	}
+	r.low = max(r.low, 1)
+	if head := r.view.head.Position; r.high == 0 || r.high > head {
+		r.high = head
+	}
+	if !q.Since.IsZero() && r.low <= r.high {
+		since, err := r.log.firstSince(ctx, r.view, q.Since)
+		if err != nil {
+			return err
+		}
+		r.low = max(r.low, since)
+	}
+	if !q.Until.IsZero() && r.low <= r.high {
+		until, err := r.log.firstSince(ctx, r.view, q.Until)
+		if err != nil {
+			return err
+		}
+		r.high = min(r.high, until-1)
+	}
+	return nil
+}
+
+// spans are the ranges of a part that have to be read, in order.
+func (r *reading) spans(ctx context.Context, p part) ([]span, error) {
+	found := r.open
+	if p.segment != nil {
+		found = r.filter.where(func(k key) blocks { return r.log.lookup(ctx, p, k) })
+	}
+	if found.empty() {
+		return nil, nil
+	}
+	whole := span{0, p.size}
+	if r.low > p.first {
+		low, err := r.log.seekPosition(ctx, p, r.low)
+		if err != nil {
+			return nil, err
+		}
+		whole.from = low.offset
+	}
+	if r.high < p.next-1 && r.query.Backward {
+		behind, err := r.behind(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		whole.to = behind
+	}
+	return found.spans(whole), nil
+}
+
+// behind is where the first line begins that is beyond the last position looked at.
+func (r *reading) behind(ctx context.Context, p part) (offset int64, err error) {
+	low, err := r.log.seekPosition(ctx, p, r.high)
+	if err != nil {
+		return 0, err
+	}
+	for pass := r.log.pass(p, span{low.offset, p.size}); ; {
+		c, err := pass.next(ctx)
+		if err != nil || len(c.text) == 0 {
+			return p.size, err
+		}
+		c.each(func(at int64, text []byte) bool {
+			if positionOf(text) > r.high {
+				offset = at
+			}
+			return offset == 0
+		})
+		if offset > 0 {
+			return offset, nil
+		}
+	}
+}
+
+// forward yields what is selected of a part.
+func (r *reading) forward(ctx context.Context, p part) error {
+	spans, err := r.spans(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, s := range spans {
+		for pass := r.log.pass(p, s); !r.stopped; {
+			c, err := pass.next(ctx)
+			if err != nil {
+				return err
+			}
+			if len(c.text) == 0 {
+				break
+			}
+			if err := r.emit(r.selected(c, nil)); err != nil || r.passed {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// backward yields what is selected of a part, from its end on.
+func (r *reading) backward(ctx context.Context, p part) error {
+	spans, err := r.spans(ctx, p)
+	if err != nil {
+		return err
+	}
+	size := int64(blockSize)
+	for n := len(spans) - 1; n >= 0; n-- {
+		for s := spans[n]; s.to > s.from && !r.stopped; s.to -= size {
+			size = min(4*size, int64(r.log.options.ReadSize))
+			lines, err := r.collect(ctx, p, span{max(s.from, s.to-size), s.to})
+			if err != nil {
+				return err
+			}
+			slices.Reverse(lines)
+			if err := r.emit(lines); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// collect is what is selected in a span, in order.
+func (r *reading) collect(ctx context.Context, p part, s span) (lines []string, err error) {
+	for pass := r.log.pass(p, s); ; {
+		c, err := pass.next(ctx)
+		if err != nil || len(c.text) == 0 {
+			return lines, err
+		}
+		lines = r.selected(c, lines)
+	}
+}
+
+// selected adds to lines those of a chunk that are to be yielded. Unfiltered they are parts of one
+// text.
+func (r *reading) selected(c chunk, lines []string) []string {
+	all := ""
+	c.each(func(offset int64, text []byte) bool {
+		position := positionOf(text)
+		if position < r.low {
+			return true
+		}
+		if r.passed = position > r.high; r.passed {
+			return false
+		}
+		if len(r.filter) > 0 {
+			if one, ok := scanLine(text); ok && r.filter.match(one) {
+				lines = append(lines, string(text))
+			}
+			return true
+		}
+		if all == "" {
+			all = string(c.text)
+		}
+		at := int(offset - c.offset)
+		lines = append(lines, all[at:at+len(text)])
+		return true
+	})
+	return lines
+}
+
+// emit yields lines as events.
+func (r *reading) emit(lines []string) error {
+	for _, text := range lines {
+		e, err := core.ParseLine(text)
+		if err != nil {
+			return err
+		}
+		if !r.query.Selects(&e) {
+			continue
+		}
+		r.yielded++
+		if !r.yield(e, nil) || r.yielded == r.query.Limit {
+			r.stopped = true
+			return nil
+		}
+	}
+	return nil
+}

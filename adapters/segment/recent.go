@@ -1,0 +1,62 @@
+package segment
+
+import (
+	"bytes"
+	"slices"
+)
+
+// recent is the index of the open segment, in memory: the blocks in which each key is. The
+// zero value is that of an empty segment.
+type recent struct {
+	newest map[key]int32 // the newest node of each key
+	nodes  []node
+}
+
+// node is one block of one key, and the node of the block before; -1 when there is none.
+type node struct {
+	block  uint32
+	before int32
+}
+
+// add takes in a line that begins at offset.
+func (r *recent) add(keyer keyer, offset int64, l line) {
+	if r.newest == nil {
+		r.newest = map[key]int32{}
+	}
+	block := blockOf(offset)
+	keyer.each(l, func(k key) {
+		before, ok := r.newest[k]
+		if ok && r.nodes[before].block == block {
+			return
+		}
+		if !ok {
+			before = -1
+		}
+		r.newest[k] = int32(len(r.nodes))
+		r.nodes = append(r.nodes, node{block, before})
+	})
+}
+
+// addAll takes in lines that were sealed here, the first of which begins at offset.
+func (r *recent) addAll(keyer keyer, offset int64, text []byte) {
+	for one := range bytes.Lines(text) {
+		if l, ok := scanLine(one); ok {
+			r.add(keyer, offset, l)
+		}
+		offset += int64(len(one))
+	}
+}
+
+// blocks are those in which a key is.
+func (r *recent) blocks(k key) blocks {
+	at, ok := r.newest[k]
+	if !ok {
+		return blocks{}
+	}
+	var list []uint32
+	for ; at >= 0; at = r.nodes[at].before {
+		list = append(list, r.nodes[at].block)
+	}
+	slices.Sort(list) // a torn append that was read again is there twice
+	return blocks{list: slices.Compact(list)}
+}

@@ -112,10 +112,12 @@ func keywordValue(text string) (value, after string) {
 
 func maskPair(key, value string, ok bool) string {
 	key = strings.TrimSpace(key)
-	if !ok || !plainWord(key) {
+	switch {
+	case !ok:
 		return masked
-	}
-	if !shownKeys[strings.ToLower(key)] {
+	case !shownKeys[strings.ToLower(key)] && !keyName.MatchString(key): // not even its name is sure to be one
+		return masked
+	case !shownKeys[strings.ToLower(key)]:
 		return key + "=" + masked
 	}
 	if scheme, rest, ok := strings.Cut(value, "://"); ok && plainWord(scheme) {
@@ -140,6 +142,8 @@ var shownKeys = func() map[string]bool {
 
 var (
 	word = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+.\-]{0,40}$`)
+	// keyName is what an unknown parameter may be called to be named.
+	keyName = regexp.MustCompile(`^[A-Za-z_]{1,32}$`)
 	// plain is text that holds no separators, quotes, escapes or spaces.
 	plain = regexp.MustCompile(`^[\p{L}\p{N}_.,:/\\~\-\[\]]*$`)
 	// location is hosts, each with its port, and a path.

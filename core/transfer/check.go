@@ -3,15 +3,17 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"eventstore/core"
 )
 
-// Check walks a whole log, every event of it against the chain, and returns the head that it
-// reached. An error is what is wrong first, with its position; the head then is the last
-// good one.
+// Check walks a whole log: every event of it against the chain, and that each id is found at its own
+// position, so that it is stored once. It returns the head that it reached. An error is what is wrong
+// first, with its position; the head then is the last good one.
 func Check(ctx context.Context, log core.Log, progress Progress) (core.Head, error) {
 	chain, head := core.NewChain(core.Hash{}), core.Head{}
+	ids := idCheck{log: log}
 	for e, err := range log.Read(ctx, core.Query{}) {
 		if err != nil {
 			return head, fmt.Errorf("behind position %d: %w", head.Position, err)
@@ -19,11 +21,14 @@ func Check(ctx context.Context, log core.Log, progress Progress) (core.Head, err
 		if err := checkNext(chain, head, &e); err != nil {
 			return head, err
 		}
+		if err := ids.add(ctx, &e); err != nil {
+			return head, err
+		}
 		if head = e.Head(); progress != nil && head.Position%batchEvents == 0 {
 			progress(head)
 		}
 	}
-	return head, nil
+	return head, ids.flush(ctx)
 }
 
 func checkNext(chain *core.Chain, head core.Head, e *core.Event) error {
@@ -36,5 +41,40 @@ func checkNext(chain *core.Chain, head core.Head, e *core.Event) error {
 	if err := chain.NextEvent(e); err != nil {
 		return fmt.Errorf("position %d: %w", e.Position, err)
 	}
+	return nil
+}
+
+// idsAtOnce is how many ids are looked up together.
+const idsAtOnce = 1_000
+
+// idCheck looks up the ids of the events that pass, many at once.
+type idCheck struct {
+	log       core.Log
+	ids       []string
+	positions []core.Position
+}
+
+func (c *idCheck) add(ctx context.Context, e *core.Event) error {
+	c.ids, c.positions = append(c.ids, strings.Clone(e.ID)), append(c.positions, e.Position)
+	if len(c.ids) < idsAtOnce {
+		return nil
+	}
+	return c.flush(ctx)
+}
+
+func (c *idCheck) flush(ctx context.Context) error {
+	found, err := c.log.Find(ctx, c.ids)
+	if err != nil {
+		return fmt.Errorf("looking up ids: %w", err)
+	}
+	for i, id := range c.ids {
+		switch at, ok := found[id]; {
+		case !ok:
+			return fmt.Errorf("%w: the id %q of position %d is not found", core.ErrCorrupt, id, c.positions[i])
+		case at != c.positions[i]:
+			return fmt.Errorf("%w: the id %q of position %d is found at %d", core.ErrCorrupt, id, c.positions[i], at)
+		}
+	}
+	c.ids, c.positions = c.ids[:0], c.positions[:0]
 	return nil
 }

@@ -131,3 +131,12 @@ func TestADamagedExportIsRefusedAtItsPlace(t *testing.T) {
 		require.Equal(t, core.Position(1), head.Position, "%s: whole requests alone are stored", name)
 	}
 }
+
+func TestAnIDThatIsStoredTwiceIsFound(t *testing.T) {
+	log := new(memory.Log)
+	coretest.Append(t, log, coretest.Samples(0, 3)...)
+	coretest.Append(t, log, coretest.Sample(1))
+	_, err := transfer.Check(t.Context(), log, nil)
+	require.ErrorIs(t, err, core.ErrCorrupt)
+	require.ErrorContains(t, err, `"id-1"`)
+}

@@ -120,7 +120,9 @@ func tune(pool *pgxpool.Config, connection string, config Config) {
 }
 
 // session are the settings with which a session begins: nothing waits for ever, and the server
-// finds out soon that an instance is gone which held a lock.
+// finds out soon that an instance is gone which held a lock. Every statement here goes by an
+// index, in its order; a planner that knows nothing yet of a table that was just filled
+// would rather read and sort all of it, for every page.
 var session = map[string]string{
 	"lock_timeout":                        milliseconds(lockTimeout),
 	"statement_timeout":                   milliseconds(statementTimeout),
@@ -129,6 +131,10 @@ var session = map[string]string{
 	"tcp_keepalives_interval":             "10",
 	"tcp_keepalives_count":                "3",
 	"default_transaction_isolation":       "read committed",
+	"enable_seqscan":                      "off",
+	"enable_bitmapscan":                   "off",
+	"enable_hashjoin":                     "off",
+	"jit":                                 "off",
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

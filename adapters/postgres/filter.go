@@ -69,9 +69,10 @@ order by e.position {order}`
 
 // pageStatement is the statement that reads the next page of at most so many rows.
 func (r *reading) pageStatement(rows int) (statement, *parameters) {
+	low, high := r.bounds(core.Position(rows))
 	p := new(parameters)
-	p.bigint(int64(r.low))
-	p.bigint(int64(r.high))
+	p.bigint(int64(low))
+	p.bigint(int64(high))
 	p.bigint(int64(rows))
 	order, source, previous := "asc", allSource, previousSQL
 	if r.query.Backward {
@@ -88,6 +89,17 @@ func (r *reading) pageStatement(rows int) (statement, *parameters) {
 		return r.log.tables.statement("page", sql), p
 	}
 	return statement{sql: r.log.tables.sql(sql)}, p
+}
+
+// bounds are the positions among which the next rows are: where all are read, each has one.
+func (r *reading) bounds(rows core.Position) (low, high core.Position) {
+	switch {
+	case r.match != nil:
+		return r.low, r.high
+	case r.query.Backward:
+		return max(r.low, r.high-rows+1), r.high
+	}
+	return r.low, min(r.high, r.low+rows-1)
 }
 
 // sql is the query for the positions of all items, each once.

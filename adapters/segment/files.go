@@ -41,8 +41,8 @@ type Files interface {
 	// exists, and is as it was. A file created empty can be appended to; one with data need not.
 	Create(ctx context.Context, name string, data []byte) error
 
-	// Put makes or replaces name, whole. It is used for what is derived alone (indexes, the
-	// manifest) and for what was cut; such files are never appended to.
+	// Put makes or replaces name, whole. It is used for what is derived alone (indexes and
+	// their manifest): name begins with [Derived], and is never created or appended to.
 	Put(ctx context.Context, name string, data []byte) error
 
 	// Remove deletes a file that was Put; it need not exist.
@@ -62,6 +62,9 @@ type Cutter interface {
 	// something else does, and the file is as it was.
 	Cut(ctx context.Context, name string, at int64, torn []byte) error
 }
+
+// Derived is how the names begin of all files that are Put.
+const Derived = "index/"
 
 // LargestAppend is the most bytes of one append: a request of the largest size with all that
 // the store adds to it fits in.

@@ -173,3 +173,11 @@ func (l *Log) Head(ctx context.Context) (core.Head, error) {
 	err := l.catchUp(ctx, firstRead)
 	return l.end.head, err
 }
+
+// Close lets go of the files, if they have to be. Nothing may be called after it.
+func (l *Log) Close() error {
+	if closer, ok := l.files.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}

@@ -19,7 +19,7 @@ func open(t *testing.T, files segment.Files, options segment.Options) *segment.L
 }
 
 // small are options under which segments roll all the time and reads are split everywhere.
-var small = segment.Options{SegmentSize: 3000, ReadSize: 700}
+var small = segment.Options{SegmentSize: 3000, ReadSize: 2000}
 
 func TestLog(t *testing.T) {
 	for name, options := range map[string]segment.Options{"as it is": {}, "with tiny segments and reads": small,

@@ -163,7 +163,7 @@ func list(t *testing.T, open OpenFiles) {
 		require.NoError(t, f.Create(t.Context(), segments[i], bytes.Repeat([]byte("x"), i)))
 	}
 	require.NoError(t, f.Create(t.Context(), "log.json", []byte("{}")))
-	require.NoError(t, f.Put(t.Context(), "log/00000000000000000001.ndjson.cut-12", []byte("cut")))
+	require.NoError(t, f.Create(t.Context(), "log/00000000000000000001.ndjson.cut-12", []byte("cut")))
 	require.NoError(t, f.Put(t.Context(), "index/manifest", []byte("m")))
 	all := append([]string{segments[0], "log/00000000000000000001.ndjson.cut-12"}, segments[1:]...)
 	require.Equal(t, all, names(t, f, "log/", ""))
@@ -240,9 +240,9 @@ func notRetained(t *testing.T, open OpenFiles) {
 	f, data := created(t, open), []byte("hello\n")
 	require.NoError(t, f.Append(t.Context(), name, 0, data))
 	require.NoError(t, f.Put(t.Context(), "index/a", data))
-	require.NoError(t, f.Create(t.Context(), "index/b", data))
+	require.NoError(t, f.Create(t.Context(), "log.json", data))
 	copy(data, "xxxxxx")
-	for _, file := range []string{name, "index/a", "index/b"} {
+	for _, file := range []string{name, "index/a", "log.json"} {
 		require.Equal(t, "hello\n", content(t, f, file))
 	}
 }
@@ -252,7 +252,7 @@ func cancelled(t *testing.T, open OpenFiles) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, err := range []error{
-		f.Append(ctx, name, 1, []byte("y")), f.Create(ctx, "log.json", nil), f.Put(ctx, "index/a", nil), f.Remove(ctx, name),
+		f.Append(ctx, name, 1, []byte("y")), f.Create(ctx, "log.json", nil), f.Put(ctx, "index/a", nil), f.Remove(ctx, "index/a"),
 	} {
 		require.ErrorIs(t, err, core.ErrUnavailable)
 		require.ErrorIs(t, err, context.Canceled)

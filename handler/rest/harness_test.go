@@ -199,3 +199,13 @@ func loadDescription() (err error) {
 	loaded.router, err = legacy.NewRouter(loaded.document)
 	return err
 }
+
+// newRequest makes a GET with any query string at all.
+func newRequest(t *testing.T, path, query string) (*http.Request, error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), "GET", "http://localhost"+path, nil)
+	if err == nil {
+		request.URL.RawQuery = query
+	}
+	return request, err
+}

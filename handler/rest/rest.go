@@ -3,6 +3,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -115,14 +116,18 @@ func (a *api) endpoint(route Route) http.Handler {
 // fail answers with an error. What a server error was is for the log alone.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
-	level := slog.LevelDebug
-	if p.status() >= 500 && r.Context().Err() != context.Canceled {
-		level = slog.LevelError
-	}
-	if a.Log.Enabled(r.Context(), level) {
+	if level := levelOf(p, err); a.Log.Enabled(r.Context(), level) {
 		a.Log.Log(r.Context(), level, "answered with a problem", "method", r.Method, "path", r.URL.Path, "code", p.Code, "cause", err)
 	}
 	p.write(w)
+}
+
+// levelOf is that at which a problem is logged: what the server is at fault for is an error.
+func levelOf(p *problem, err error) slog.Level {
+	if p.status() >= 500 && !errors.Is(err, context.Canceled) {
+		return slog.LevelError
+	}
+	return slog.LevelDebug
 }
 
 // recovered answers a request whose handler panicked, and keeps the process alive.

@@ -28,7 +28,7 @@ func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, topic string,
 	defer out.end()
 	for event, err := range events {
 		if err != nil && ctx.Err() == nil {
-			a.Log.ErrorContext(r.Context(), "an event stream broke off", "path", r.URL.Path, "cause", err)
+			a.Log.Log(ctx, levelOf(problemOf(err), err), "an event stream broke off", "path", r.URL.Path, "cause", err)
 		}
 		if err != nil || !out.event(&event) {
 			return nil // the client, if it is there, comes back behind the last event it has

@@ -2,6 +2,7 @@ package core
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -70,7 +71,7 @@ func appendBody(b []byte, e *Event) []byte {
 // appendHash turns a body into a line.
 func appendHash(body []byte, h Hash) []byte {
 	body = append(body[:len(body)-1], hashOpen...)
-	body = append(body, h.String()...)
+	body = hex.AppendEncode(body, h[:])
 	return append(body, hashClose...)
 }
 

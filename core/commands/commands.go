@@ -46,6 +46,8 @@ type Publisher struct {
 	mu         sync.RWMutex
 	committers map[string]*committer // guarded by mu; by topic
 
+	timers sync.Pool // of *time.Timer
+
 	life    sync.RWMutex
 	closed  bool           // guarded by life
 	running sync.WaitGroup // the committers that run; added to under life while not closed

@@ -121,6 +121,7 @@ func BenchmarkPublish(b *testing.B) {
 	i := newShared().instance(b, commands.Config{})
 	b.SetParallelism(32)
 	b.ReportAllocs()
+	defer func() { b.ReportMetric(float64(b.N)/float64(i.log.Appends.Load()), "events/append") }()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			_, err := i.Publish(b.Context(), "orders", commands.Request{Events: []core.Event{{Type: "OrderPlaced", Subject: "order-1",

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -50,23 +51,48 @@ func (c *committer) idle() bool {
 	return !c.running
 }
 
-// commitAndWait queues a request that was looked at, and waits for what becomes of it.
+// commitAndWait queues a request that was looked at, and waits for what becomes of it, no longer
+// than ctx and its deadline.
 func (c *committer) commitAndWait(ctx context.Context, p *pending) outcome {
 	if err := c.enqueue(p); err != nil {
 		return outcome{err: &OutcomeError{RetryAfter: retryAfter, Err: err}}
 	}
+	timer := c.publisher.borrowTimer(time.Until(p.deadline))
+	defer c.publisher.returnTimer(timer)
 	select {
 	case out := <-p.done:
 		return out
 	case <-ctx.Done():
+		return p.giveUp(ctx.Err())
+	case <-timer.C:
+		return p.giveUp(context.DeadlineExceeded)
 	}
+}
+
+// giveUp abandons a request, of which nothing is stored if it was still queued.
+func (p *pending) giveUp(err error) outcome {
 	unknown := !p.state.CompareAndSwap(queued, abandoned)
 	select {
 	case out := <-p.done: // it was told just now
 		return out
 	default:
-		return outcome{err: &OutcomeError{Unknown: unknown, RetryAfter: retryAfter, Err: ctx.Err()}}
+		return outcome{err: &OutcomeError{Unknown: unknown, RetryAfter: retryAfter, Err: err}}
 	}
+}
+
+// borrowTimer takes a timer of a publish that is done: making one for each costs as much as
+// checking an event does.
+func (p *Publisher) borrowTimer(d time.Duration) *time.Timer {
+	if timer, ok := p.timers.Get().(*time.Timer); ok {
+		timer.Reset(d)
+		return timer
+	}
+	return time.NewTimer(d)
+}
+
+func (p *Publisher) returnTimer(timer *time.Timer) {
+	timer.Stop()
+	p.timers.Put(timer)
 }
 
 // enqueue puts a request behind those that wait, and sees that the committer runs.
@@ -87,9 +113,15 @@ func (c *committer) enqueue(p *pending) error {
 	return nil
 }
 
-// run commits batch after batch until nothing waits.
+// run commits batch after batch until nothing waits. Before each it lets those run who were just
+// answered: what they publish next belongs to the batch (it made batches of 30 instead of 2).
 func (c *committer) run() {
-	for batch := c.take(nil); len(batch) > 0; batch = c.take(nil) {
+	for {
+		runtime.Gosched()
+		batch := c.take(nil)
+		if len(batch) == 0 {
+			return
+		}
 		c.commit(batch)
 		c.recycle(batch)
 	}

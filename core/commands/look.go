@@ -13,9 +13,6 @@ import (
 // events alone is answered. No check goes beyond where ids were looked up, so that a request is
 // never refused for what it itself stored.
 func (c *committer) look(ctx context.Context, p *pending) (result Result, answered bool, err error) {
-	if !p.checks() {
-		return Result{}, false, nil
-	}
 	if err := c.load(ctx); err != nil {
 		return Result{}, false, err
 	}

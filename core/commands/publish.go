@@ -59,8 +59,6 @@ func (p *Publisher) Publish(ctx context.Context, topic string, request Request) 
 // publish sees a prepared request through: looked at, queued, and looked at again where the
 // log went on too far meanwhile or moved elsewhere.
 func (p *Publisher) publish(ctx context.Context, name string, q *pending) (Result, error) {
-	ctx, cancel := context.WithDeadline(ctx, q.deadline)
-	defer cancel()
 	var seen *topics.Topic
 	topic, err := p.registry.Open(ctx, name)
 	for err == nil {
@@ -71,7 +69,7 @@ func (p *Publisher) publish(ctx context.Context, name string, q *pending) (Resul
 		out := p.attempt(ctx, topic, q)
 		switch {
 		case out.closed:
-			topic, err = p.moved(ctx, topic)
+			topic, err = p.moved(ctx, topic, q.deadline)
 		case out.again:
 			topic, err = p.registry.Open(ctx, name)
 		default:
@@ -84,20 +82,27 @@ func (p *Publisher) publish(ctx context.Context, name string, q *pending) (Resul
 // attempt looks at a request, and queues it where that does not decide it.
 func (p *Publisher) attempt(ctx context.Context, topic *topics.Topic, q *pending) outcome {
 	c := p.committer(topic)
-	result, answered, err := c.look(ctx, q)
-	if answered || err != nil {
-		return outcome{result: result, err: err}
+	if q.checks() {
+		ctx, cancel := context.WithDeadline(ctx, q.deadline)
+		result, answered, err := c.look(ctx, q)
+		cancel()
+		if answered || err != nil {
+			return outcome{result: result, err: err}
+		}
 	}
 	return c.commitAndWait(ctx, q)
 }
 
 // notStored tells of a storage's error that nothing was stored. Answers stay as they are.
 func notStored(err error) error {
+	if err == nil {
+		return nil
+	}
 	var condition *ConditionError
 	var conflict *IDConflictError
 	var known *OutcomeError
 	switch {
-	case err == nil, errors.As(err, &condition), errors.As(err, &conflict), errors.As(err, &known),
+	case errors.As(err, &condition), errors.As(err, &conflict), errors.As(err, &known),
 		errors.Is(err, topics.ErrTopicNotFound), errors.Is(err, core.ErrRejected):
 		return err
 	}
@@ -105,7 +110,9 @@ func notStored(err error) error {
 }
 
 // moved waits until a topic whose log was closed is registered with the storage it moved to.
-func (p *Publisher) moved(ctx context.Context, closed *topics.Topic) (*topics.Topic, error) {
+func (p *Publisher) moved(ctx context.Context, closed *topics.Topic, deadline time.Time) (*topics.Topic, error) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
 	for {
 		topic, err := p.registry.Reload(ctx, closed)
 		if !errors.Is(err, core.ErrClosed) {

@@ -142,10 +142,11 @@ func setData(e *core.Event, contentType string, body []byte) (err error) {
 	})
 }
 
-// isJSON reports whether a media type says that its content is JSON.
+// isJSON reports whether a media type says that its content is JSON: its subtype is json or ends with
+// +json, as CloudEvents' JSON format has it.
 func isJSON(contentType string) bool {
-	kind := mediaType(contentType)
-	return kind == "application/json" || strings.HasSuffix(kind, "+json")
+	_, subtype, _ := strings.Cut(mediaType(contentType), "/")
+	return subtype == "json" || strings.HasSuffix(subtype, "+json")
 }
 
 // mediaType is a content type without its parameters, in lower case.

@@ -161,6 +161,7 @@ func (d *database) beforeConnect(pool *pgxpool.Config, connection string, config
 		if !sets(connection, "application_name") {
 			conn.RuntimeParams["application_name"] = "eventstore"
 		}
+		conn.RuntimeParams["client_encoding"] = "UTF8" // which poolers know too
 		if !d.pooled.Load() {
 			for name, value := range session {
 				conn.RuntimeParams[name] = value

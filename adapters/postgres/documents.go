@@ -84,10 +84,8 @@ func (s *Documents) check(ctx context.Context, d *database) error {
 	case format != int64(len(documentsMigrations)):
 		return core.Invalid("connection", "names a database whose %s has format %d; this program knows formats up to %d",
 			s.tables.place(), format, len(documentsMigrations))
-	case encoding != "UTF8" || commit == "off":
-		return core.Invalid("connection", "names a database with encoding %s and synchronous_commit %s; they must be UTF8 and not off", encoding, commit)
 	}
-	return nil
+	return checkServer(encoding, commit)
 }
 
 const getSQL = `select key, value, version from {events} where collection = $1 and name = $2`

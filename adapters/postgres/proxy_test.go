@@ -23,6 +23,7 @@ type proxy struct {
 	t        testing.TB
 	upstream string
 	pooler   bool
+	lenient  bool                        // of a pooler: it takes the settings of a session, and forgets them
 	servers  []chan *pgconn.HijackedConn // of a pooler: each holds one connection, or is empty while that is used
 
 	mu    sync.Mutex
@@ -32,8 +33,11 @@ type proxy struct {
 
 // newProxy returns a proxy and the URL of the server through it.
 func newProxy(t testing.TB, upstream string, pooler bool) (*proxy, string) {
-	t.Helper()
-	p := &proxy{t: t, upstream: upstream, pooler: pooler}
+	return (&proxy{t: t, upstream: upstream, pooler: pooler}).listen()
+}
+
+func (p *proxy) listen() (*proxy, string) {
+	t, pooler, upstream := p.t, p.pooler, p.upstream
 	if pooler {
 		for range 3 {
 			p.servers = append(p.servers, make(chan *pgconn.HijackedConn, 1))
@@ -79,7 +83,7 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	for name := range startup.(*pgproto3.StartupMessage).Parameters {
-		if p.pooler && name != "user" && name != "database" && name != "application_name" {
+		if p.pooler && !p.lenient && name != "user" && name != "database" && name != "application_name" && name != "client_encoding" {
 			backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: " + name})
 			backend.Flush()
 			return

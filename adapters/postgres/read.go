@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"eventstore/core"
@@ -247,7 +248,7 @@ func (r *reading) verifyEvent(f *fetched) error {
 		return r.corrupt(e.Position-1, "its row is missing")
 	}
 	if err := core.NewChain(previous).NextEvent(e); err != nil {
-		return r.corrupt(e.Position, "%v", err)
+		return r.corrupt(e.Position, "%s", strings.TrimPrefix(err.Error(), core.ErrCorrupt.Error()+": "))
 	}
 	if e.Position == r.head.Position && e.Hash != r.head.Hash {
 		return r.corrupt(e.Position, "its hash is %s, the head's is %s", e.Hash, r.head.Hash)

@@ -41,15 +41,23 @@ func (d *database) setUp(ctx context.Context, t tables, migrations []migration) 
 		return translate(&unsentError{err}, core.ErrUnknown)
 	}
 	defer conn.Release()
+	if encoding := conn.Conn().PgConn().ParameterStatus("server_encoding"); encoding != "" && encoding != "UTF8" {
+		return wrongEncoding(encoding)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*setUpWait)
 	defer cancel()
 	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		return t.migrate(ctx, tx, migrations)
 	})
 	if exists(err) {
-		return core.Invalid("table", "%s, or one of its _head and _tags, is there already and is something else: choose another name", t.place())
+		return t.taken()
 	}
 	return translate(err, core.ErrUnknown)
+}
+
+// taken is the error of names under which there is something else.
+func (t tables) taken() error {
+	return core.Invalid("table", "%s, or one of its _head and _tags, is there already and is something else: choose another name", t.place())
 }
 
 // migrate uses the simple protocol, which prepares nothing and takes several commands at once.

@@ -130,6 +130,9 @@ func (t *Topics) Open(ctx context.Context, config core.TopicConfig, id string) (
 		if err = d.setUp(ctx, names, logMigrations); err == nil {
 			identity, err = d.open(ctx, names)
 		}
+		if errors.Is(err, core.ErrForeign) {
+			err = names.taken()
+		}
 	}
 	if err != nil {
 		return nil, "", err
@@ -169,24 +172,35 @@ func (d *database) open(ctx context.Context, names tables) (identity string, err
 	return identity, wrong
 }
 
+func wrongEncoding(encoding string) error {
+	return core.Invalid("connection", "names a database with the encoding %s; it must be UTF8", encoding)
+}
+
 // checkOpen says what is wrong with a server or a log that is opened.
 func (t tables) checkOpen(r row) error {
-	format, encoding, commit := r.bigint(1), r.text(2), r.text(3)
+	format := r.bigint(1)
 	switch {
 	case format > int64(len(logMigrations)):
 		return core.Invalid("table", "%s has format %d, made by a newer version of this program, which knows formats up to %d",
 			t.place(), format, len(logMigrations))
 	case format < int64(len(logMigrations)):
 		return fmt.Errorf("opening %s: %w", t.place(), errOldFormat)
-	case encoding != "UTF8":
-		return core.Invalid("connection", "names a database with the encoding %s; it must be UTF8", encoding)
-	case commit == "off":
-		return core.Invalid("connection", "leads to a session with synchronous_commit off, which loses events that were acknowledged: "+
-			"set it to on for the role or the database")
 	case r.text(4) == "on":
 		return fmt.Errorf("%w: the database of %s is read-only", core.ErrUnavailable, t.place())
 	case !r.bool(5):
 		return fmt.Errorf("%w: the role may not select and insert in %s and its _tags, and select and update its _head", core.ErrUnavailable, t.place())
+	}
+	return checkServer(r.text(2), r.text(3))
+}
+
+// checkServer refuses a server that can't hold every text, or that loses what it acknowledged.
+func checkServer(encoding, commit string) error {
+	switch {
+	case encoding != "UTF8":
+		return wrongEncoding(encoding)
+	case commit == "off":
+		return core.Invalid("connection", "leads to a session with synchronous_commit off, which loses what was acknowledged: "+
+			"set it to on for the role or the database")
 	}
 	return nil
 }

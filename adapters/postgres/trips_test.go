@@ -98,3 +98,21 @@ func TestBehindAPoolerNothingIsAskedOfASession(t *testing.T) {
 		})
 	})
 }
+
+// A pooler may be told to ignore the settings of a session (ignore_startup_parameters); then what
+// is prepared is lost at some later call, without effect.
+func TestAPoolerThatHidesIsFoundOut(t *testing.T) {
+	t.Parallel()
+	config := newConfig(t)
+	_, config.Connection = (&proxy{t: t, upstream: config.Connection, pooler: true, lenient: true}).listen()
+	log := open(t, config)
+	var want []core.Event
+	for i := range 20 {
+		want = append(want, coretest.Append(t, log, coretest.Samples(10*i, 2)...)...)
+	}
+	lines := coretest.Lines(t, log, core.Query{})
+	require.Len(t, lines, 40)
+	for i := range want {
+		require.Equal(t, want[i].Line(), lines[i])
+	}
+}

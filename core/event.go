@@ -29,26 +29,29 @@ func ParseHash(text string) (h Hash, err error) {
 	if len(text) != 2*len(h) {
 		return h, fmt.Errorf("a hash has 64 hex digits, not %d", len(text))
 	}
+	bad := byte(0)
 	for i := range h {
-		high, low := lowerHex(text[2*i]), lowerHex(text[2*i+1])
-		if high > 15 || low > 15 {
-			return Hash{}, fmt.Errorf("hash %q is not of lower-case hex digits", text)
-		}
+		high, low := hexValues[text[2*i]], hexValues[text[2*i+1]]
 		h[i] = high<<4 | low
+		bad |= high | low
+	}
+	if bad > 15 {
+		return Hash{}, fmt.Errorf("hash %q is not of lower-case hex digits", text)
 	}
 	return h, nil
 }
 
-// lowerHex is the value of a lower-case hex digit, above 15 for anything else.
-func lowerHex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
+// hexValues are the values of the lower-case hex digits, and 255 for every other byte. A table,
+// since two hashes are read of every line.
+var hexValues = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 255
 	}
-	return 255
-}
+	for i, digit := range hexDigits {
+		values[digit] = byte(i)
+	}
+	return values
+}()
 
 // Head is where a log ends: the last event's position, hash and recorded time.
 // The zero Head is the end of an empty log.

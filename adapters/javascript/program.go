@@ -5,6 +5,7 @@ package javascript
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -28,12 +29,16 @@ const (
 type EventError struct {
 	Index   int    // of the event, in the batch
 	Message string // what it threw and where, or which limit it broke
+	limit   bool
 }
 
 func (e *EventError) Error() string { return e.Message }
 
 // Event is the index of the event in the batch.
 func (e *EventError) Event() int { return e.Index }
+
+// Limit is whether it broke a limit of the sandbox, rather than threw.
+func (e *EventError) Limit() bool { return e.limit }
 
 // SourceError says why a source is not a definition. Where that is known, with the place.
 type SourceError struct {
@@ -191,5 +196,6 @@ func asEvent(ctx context.Context, index int, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &EventError{Index: index, Message: err.Error()}
+	var limit *limitError
+	return &EventError{Index: index, Message: err.Error(), limit: errors.As(err, &limit)}
 }

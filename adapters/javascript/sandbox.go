@@ -131,7 +131,7 @@ func syntaxError(ctx context.Context, err error) error {
 	}
 	var thrown *quickjs.Error
 	if !errors.As(err, &thrown) || thrown.LineNumber == 0 {
-		return &SourceError{Reason: limitOf(err)}
+		return &SourceError{Reason: explain(err.Error()).Error()}
 	}
 	place := &SourceError{Line: thrown.LineNumber, Column: thrown.ColumnNumber, Reason: thrown.Error()}
 	if place.Line == 1 {
@@ -149,11 +149,11 @@ func (b *sandbox) call(ctx context.Context, function quickjs.Value, args ...any)
 	b.broken = true
 	result, err := function.Call(quickjs.UndefinedValue, args...)
 	if err != nil {
-		return "", errors.New(limitOf(err))
+		return "", explain(err.Error())
 	}
 	text, _ := result.(string)
 	if message, failed := strings.CutPrefix(text, "E"); failed {
-		return "", errors.New(limitOf(errors.New(message)))
+		return "", explain(message)
 	}
 	b.drain(ctx)
 	return text, nil
@@ -166,20 +166,23 @@ func (b *sandbox) drain(ctx context.Context) {
 	b.broken = err != nil || ctx.Err() != nil
 }
 
-// limitOf says of a failure which limit was broken, if that is what it was.
-func limitOf(err error) string {
-	message := err.Error()
+// limitError says which limit was broken.
+type limitError struct{ message string }
+
+func (e *limitError) Error() string { return e.message }
+
+// explain says of a message which limit was broken, if that is what it tells.
+func explain(message string) error {
 	for sign, limit := range map[string]string{
 		"InternalError: interrupted":    fmt.Sprintf("ran longer than %v, the most for one event", MaxTime),
 		"InternalError: out of memory":  fmt.Sprintf("used more than %d MiB of memory, the most there is", MaxMemory>>20),
 		"InternalError: stack overflow": "recursed deeper than the stack allows",
-		"RangeError: Maximum call":      "recursed deeper than the stack allows",
 	} {
 		if strings.Contains(message, sign) {
-			return limit + " (" + message + ")"
+			return &limitError{limit + " (" + message + ")"}
 		}
 	}
-	return message
+	return errors.New(message)
 }
 
 func (b *sandbox) types(ctx context.Context) ([]string, error) {

@@ -1,0 +1,165 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"time"
+
+	"eventstore/core"
+	"eventstore/core/topics"
+)
+
+// bounds are what one run may take.
+type bounds struct {
+	events, bytes int
+	time          time.Duration
+}
+
+func (p *Projections) liveBounds() bounds {
+	return bounds{p.config.StepEvents, p.config.StepBytes, p.config.StepTime}
+}
+
+func (p *Projections) sliceBounds() bounds {
+	return bounds{math.MaxInt, 4 * p.config.StepBytes, p.config.SliceTime}
+}
+
+// outcome is what came of a step.
+type outcome struct {
+	events int
+	more   bool     // there is more to fold at once
+	failed *Failure // why there is nothing to fold now
+	paused bool     // or: it is paused, itself or by a topic that is not registered
+	at     Checkpoint
+}
+
+// step makes one bounded run of a version and keeps what it did: the documents that changed, then the checkpoint. errStale:
+// another run was faster, nothing is lost. Any other error is the storage's, and the next step goes on where this one began, or
+// where it came to.
+func (p *Projections) step(ctx context.Context, name string, number int, b bounds) (outcome, error) {
+	r, done, err := p.runner(ctx, name, number)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer done()
+	c, err := p.load(ctx, name)
+	if err != nil {
+		return outcome{}, err
+	}
+	v := c.Versions[number]
+	if v == nil || number == c.Previous {
+		return outcome{}, fmt.Errorf("%w: version %d of %q is no longer folded", errStale, number, name)
+	}
+	if c.Paused {
+		return outcome{paused: true, at: v.Checkpoint}, nil
+	}
+	if v.Failure != nil && p.config.Now().Before(v.Failure.NextAttempt) {
+		return outcome{failed: v.Failure, at: v.Checkpoint}, nil
+	}
+	o, err := p.foldStep(ctx, r, v, b)
+	if errors.Is(err, topics.ErrTopicNotFound) {
+		return outcome{paused: true, at: v.Checkpoint}, nil
+	}
+	if err != nil {
+		r.forget()
+	}
+	return o, err
+}
+
+// foldStep folds, writes and commits.
+func (p *Projections) foldStep(ctx context.Context, r *runner, v *version, b bounds) (outcome, error) {
+	started := time.Now()
+	if err := p.know(ctx, r, v); err != nil {
+		return outcome{}, err
+	}
+	run := &run{projections: p, runner: r, working: r.working, from: v.Checkpoint, skipped: v.Skipped,
+		maxEvents: b.events, maxBytes: b.bytes, deadline: started.Add(b.time)}
+	if err := run.fold(ctx); err != nil {
+		return outcome{}, err
+	}
+	grown, err := r.working.flush(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	o := outcome{events: run.events, more: run.more, at: run.to}
+	if run.failed == nil && v.Failure == nil && maps.Equal(run.from, run.to) {
+		return o, nil
+	}
+	o.failed, err = p.commit(ctx, r.key, run, grown, time.Since(started))
+	if r.working.size > maxKept {
+		r.forget()
+	}
+	return o, err
+}
+
+// know makes sure that the runner has a set of documents to work with.
+func (p *Projections) know(ctx context.Context, r *runner, v *version) error {
+	if r.working != nil {
+		return nil
+	}
+	w := newWorking(p.config.Documents, collectionOf(r.key.name, r.key.version), r.definition.Topics)
+	if len(v.Checkpoint) == 0 {
+		if err := w.begin(ctx); err != nil {
+			return err
+		}
+	}
+	r.working = w
+	return nil
+}
+
+// commit moves the checkpoint from where the run began to where it came, and notes what it failed on. errStale: it is elsewhere
+// by now.
+func (p *Projections) commit(ctx context.Context, key runnerKey, run *run, grown int64, took time.Duration) (failed *Failure, err error) {
+	now := core.Truncate(p.config.Now())
+	_, err = p.update(ctx, key.name, func(c *control) error {
+		if err := c.existing(); err != nil {
+			return fmt.Errorf("%w: %w", errStale, err)
+		}
+		v := c.Versions[key.version]
+		if v == nil || key.version == c.Previous || !maps.Equal(v.Checkpoint, run.from) {
+			return fmt.Errorf("%w: version %d of %q has moved", errStale, key.version, key.name)
+		}
+		if !maps.Equal(run.from, run.to) {
+			v.Progress, v.Check = now, nil
+			v.Rate = rate(v.Rate, run.events, took)
+		}
+		v.Checkpoint, v.Documents = run.to, max(0, v.Documents+grown)
+		failed = p.again(v.Failure, run.failed, now)
+		v.Failure = failed
+		return nil
+	})
+	if failed != nil && err == nil {
+		p.config.Log.WarnContext(ctx, "a projection can't go on", "projection", key.name, "version", key.version, "topic", failed.Topic,
+			"position", failed.Position, "attempts", failed.Attempts, "cause", failed.Message)
+	}
+	return failed, err
+}
+
+// again counts the attempts at one and the same failure, and says when the next is due.
+func (p *Projections) again(before, failed *Failure, now time.Time) *Failure {
+	if failed == nil {
+		return nil
+	}
+	next := *failed
+	next.Attempts = 1
+	if before != nil && before.Topic == failed.Topic && before.Position == failed.Position {
+		next.Attempts = before.Attempts + 1
+	}
+	wait := p.config.Backoff
+	for i := 1; i < next.Attempts && wait < p.config.MaxBackoff; i++ {
+		wait *= 2
+	}
+	next.NextAttempt = now.Add(min(wait, p.config.MaxBackoff))
+	return &next
+}
+
+// rate is events per second, smoothed over some runs.
+func rate(before float64, events int, took time.Duration) float64 {
+	now := float64(events) / max(took.Seconds(), 1e-6)
+	if before == 0 {
+		return now
+	}
+	return 0.7*before + 0.3*now
+}

@@ -24,6 +24,9 @@ type Config struct {
 	Timeout time.Duration
 	// AppendTimeout is how long one append to a log may take; default 10 s.
 	AppendTimeout time.Duration
+	// Backoff is the first wait before an append whose outcome is unknown is made again; the
+	// later ones double, up to 2 s. Default 50 ms.
+	Backoff time.Duration
 	// Waiting is how many publishes to one topic may wait for their turn, and WaitingBytes
 	// how large they may be together; beyond it is core.ErrTooBusy. Default 5,000 and 64 MiB.
 	Waiting      int

@@ -11,9 +11,9 @@ import (
 const (
 	// maxTries bounds how often an append whose outcome is unknown is made again.
 	maxTries = 8
-	// The waits between those, from one to the other, and after conflicts at most.
-	firstWait, lastWait = 50 * time.Millisecond, 2 * time.Second
-	conflictWait        = 50 * time.Millisecond
+	// The longest waits between those, and after conflicts.
+	lastWait     = 2 * time.Second
+	conflictWait = 50 * time.Millisecond
 )
 
 // commit sees a batch through until each of its requests has its outcome.
@@ -121,7 +121,7 @@ func (c *committer) append(ctx context.Context, after, head core.Head, sealed []
 	doubt := false // whether an append before this one may have been kept
 	var err error
 	for try := range maxTries {
-		if try > 0 && sleep(ctx, jitter(min(firstWait<<(try-1), lastWait))) != nil {
+		if try > 0 && sleep(ctx, jitter(min(c.publisher.config.Backoff<<(try-1), lastWait))) != nil {
 			break
 		}
 		err = c.tryAppend(ctx, after, sealed)

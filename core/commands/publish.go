@@ -22,6 +22,7 @@ func New(registry *topics.Registry, config Config) *Publisher {
 	}
 	config.Timeout = orDefault(config.Timeout, 30*time.Second)
 	config.AppendTimeout = orDefault(config.AppendTimeout, 10*time.Second)
+	config.Backoff = orDefault(config.Backoff, 50*time.Millisecond)
 	config.Waiting = orDefault(config.Waiting, 5000)
 	config.WaitingBytes = orDefault(config.WaitingBytes, 64<<20)
 	config.Window = orDefault(config.Window, 10_000)

@@ -51,11 +51,14 @@ type command struct {
 
 // commandTable lists them all, in the order of the help. The first is run where none is named.
 func commandTable() []command {
-	return []command{
+	commands := []command{
 		{"serve", "serve the API: under the Functions host, else on EVENTSTORE_LISTEN (default 127.0.0.1:8080)", serve},
-		{"version", "print the version", printVersion},
-		{"help", "print this", help},
 	}
+	commands = append(commands, storageCommands()...)
+	return append(commands,
+		command{"version", "print the version", printVersion},
+		command{"help", "print this", help},
+	)
 }
 
 // run runs the command that args name. It returns when that is done, or ctx ends.

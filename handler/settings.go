@@ -16,13 +16,14 @@ import (
 
 // settings are what the environment says, checked.
 type settings struct {
-	underHost bool
-	listen    string // host and port
-	loopback  bool   // listen is reachable from this machine alone
-	store     store
-	keys      []rest.Key // none under the host, which checks its own
-	fsRoots   []string   // the directories that fs topics may lie under; none: everywhere
-	log       slog.Level
+	underHost  bool
+	listen     string // host and port
+	loopback   bool   // listen is reachable from this machine alone
+	store      store
+	keys       []rest.Key // none under the host, which checks its own
+	entraHosts []string   // further hosts that may be sent a token
+	fsRoots    []string   // the directories that fs topics may lie under; none: everywhere
+	log        slog.Level
 }
 
 // store is where the instance's documents live, and what a topic without an adapter uses.
@@ -57,6 +58,9 @@ func readSettings(getenv func(string) string) (s settings, err error) {
 		return s, err
 	}
 	if s.fsRoots, err = s.readRoots(getenv("EVENTSTORE_FS_ROOTS")); err != nil {
+		return s, err
+	}
+	if s.entraHosts, err = readHosts(getenv("EVENTSTORE_ENTRA_HOSTS")); err != nil {
 		return s, err
 	}
 	s.log, err = readLevel(getenv("EVENTSTORE_LOG"))
@@ -176,6 +180,21 @@ func (s *settings) readRoots(text string) (roots []string, err error) {
 		roots = append(roots, filepath.Clean(root))
 	}
 	return roots, nil
+}
+
+// readHosts reads names of hosts separated by commas.
+func readHosts(text string) (hosts []string, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for host := range strings.SplitSeq(text, ",") {
+		host = strings.TrimSpace(host)
+		if host == "" || strings.ContainsAny(host, "/:*@ ") {
+			return nil, &settingError{"EVENTSTORE_ENTRA_HOSTS", text, "it is names of hosts separated by commas, without scheme, port or path"}
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
 }
 
 func readLevel(text string) (level slog.Level, err error) {

@@ -136,8 +136,9 @@ func described(t *testing.T, request *http.Request, got answer) {
 	t.Helper()
 	router, document := description(t)
 	route, parameters, err := router.FindRoute(request)
-	if err != nil {
-		if got.status >= 400 && request.Method != http.MethodHead {
+	if err != nil || request.Method == http.MethodHead && route.Method != http.MethodHead {
+		require.True(t, request.Method == http.MethodHead || got.status >= 400, "%s %s is not described: %v", request.Method, request.URL, err)
+		if request.Method != http.MethodHead {
 			problemSchema(t, document, got.body)
 		}
 		return
@@ -196,6 +197,7 @@ func loadDescription() (err error) {
 	if err = loaded.document.Validate(context.Background()); err != nil {
 		return err
 	}
+	loaded.document.Servers = nil // so that a request to any host is found
 	loaded.router, err = legacy.NewRouter(loaded.document)
 	return err
 }
@@ -209,3 +211,5 @@ func newRequest(t *testing.T, path, query string) (*http.Request, error) {
 	}
 	return request, err
 }
+
+func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }

@@ -54,7 +54,7 @@ func (ring keyring) check(r *http.Request, role Role) *problem {
 	case granted:
 		return nil
 	case known:
-		return &problem{Code: "forbidden", Detail: "this key is not one of a " + string(role) + " or an admin"}
+		return &problem{Code: "forbidden", Detail: "the key is not one with the role " + string(role)}
 	case secret == "":
 		return &problem{Code: "unauthorized", Detail: "there is no key; send one in the header x-functions-key"}
 	}

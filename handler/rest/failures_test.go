@@ -1,0 +1,289 @@
+package rest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"eventstore/adapters/memory"
+	"eventstore/core"
+	"eventstore/core/commands"
+	"eventstore/core/queries"
+	"eventstore/core/topics"
+	"eventstore/handler/rest"
+)
+
+// secret stands for all that a client must never see.
+const secret = "postgres://user:hunter2@10.0.0.7/db /var/lib/store"
+
+// failing is a log whose calls fail, once it is told with what.
+type failing struct {
+	core.Log
+	with   *atomic.Pointer[error]
+	behind bool // fail reads behind the first event
+}
+
+func (f failing) failure() error {
+	if err := f.with.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (f failing) Head(ctx context.Context) (core.Head, error) {
+	if err := f.failure(); err != nil && !f.behind {
+		return core.Head{}, err
+	}
+	return f.Log.Head(ctx)
+}
+
+func (f failing) Append(ctx context.Context, after core.Head, events []core.Event) error {
+	if err := f.failure(); err != nil {
+		return err
+	}
+	return f.Log.Append(ctx, after, events)
+}
+
+func (f failing) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
+	return func(yield func(core.Event, error) bool) {
+		read := 0
+		for e, err := range f.Log.Read(ctx, q) {
+			if failure := f.failure(); failure != nil && (!f.behind || read > 0) {
+				yield(core.Event{}, failure)
+				return
+			}
+			read++
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// failingTopics opens failing logs, or fails itself.
+type failingTopics struct {
+	memory.Topics
+	log  failing
+	open *atomic.Pointer[error]
+}
+
+func newFailing() *failingTopics {
+	return &failingTopics{log: failing{with: new(atomic.Pointer[error])}, open: new(atomic.Pointer[error])}
+}
+
+func (f *failingTopics) Open(ctx context.Context, config core.TopicConfig, id string) (core.Log, string, error) {
+	if err := f.open.Load(); err != nil {
+		return nil, "", *err
+	}
+	log, identity, err := f.Topics.Open(ctx, config, id)
+	return failing{log, f.log.with, f.log.behind}, identity, err
+}
+
+func TestAFailingStorageIsToldWithoutItsCause(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		err    error
+		status int
+		code   string
+	}{
+		{"it can't be reached", core.ErrUnavailable, 503, "storage-unavailable"},
+		{"it is corrupt", &core.CorruptError{Place: secret, Position: 1, Reason: secret}, 503, "storage-unavailable"},
+		{"it holds another log", core.ErrForeign, 503, "storage-unavailable"},
+		{"it is too slow", context.DeadlineExceeded, 504, "storage-timeout"},
+		{"it is too busy", core.ErrTooBusy, 429, "too-busy"},
+		{"nobody knows", errors.New("disk on fire"), 503, "storage-unavailable"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			adapter := newFailing()
+			a := newAPIOver(t, new(memory.Documents), adapter).withTopic("orders").publishes("orders", tenEvents())
+			err := fmt.Errorf("%w: %s", tt.err, secret)
+			adapter.log.with.Store(&err)
+			for _, path := range []string{"", "/events", "/events/1"} {
+				got := a.get("/topics/orders" + path)
+				got.problem(tt.status, tt.code)
+				require.NotEmpty(t, got.header.Get("Retry-After"))
+				require.NotContains(t, got.body, "hunter2")
+				require.NotContains(t, got.body, "/var/lib")
+			}
+			for _, accept := range []string{"application/x-ndjson", "text/event-stream"} {
+				a.get("/topics/orders/events", "Accept", accept).problem(tt.status, tt.code)
+			}
+			require.Equal(t, tt.status >= 500, strings.Contains(a.log.String(), `"level":"ERROR"`), "what the server is at fault for is in its log")
+		})
+	}
+}
+
+func TestAPublishSaysWhatBecameOfItsEvents(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name         string
+		err          error
+		status       int
+		code         string
+		outcome      any
+		detailPrefix string
+	}{
+		{"the storage refuses now", core.ErrUnavailable, 503, "storage-unavailable", "not-stored", "the storage"},
+		{"the storage refuses for ever", core.ErrRejected, 400, "invalid-request", nil, "the topic's storage can't hold"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			adapter := newFailing()
+			adapter.log.behind = true // the head can be read
+			a := newAPIOver(t, new(memory.Documents), adapter).withTopic("orders").publishes("orders", tenEvents())
+			err := fmt.Errorf("%w: %s", tt.err, secret)
+			adapter.log.with.Store(&err)
+			members := a.post("/topics/orders/events", `{"id":"x","type":"T"}`).problem(tt.status, tt.code)
+			if tt.outcome != nil {
+				require.Equal(t, tt.outcome, members["outcome"])
+			}
+			require.Contains(t, members["detail"], tt.detailPrefix)
+			require.NotContains(t, members["detail"], "hunter2")
+			adapter.log.with.Store(nil)
+			a.post("/topics/orders/events", `{"id":"x","type":"T"}`).is(201)
+			require.Equal(t, `"11"`, a.do("HEAD", "/topics/orders/events", "").header.Get("ETag"))
+		})
+	}
+}
+
+func TestAnUnknownOutcomeIsToldAsSuch(t *testing.T) {
+	t.Parallel()
+	adapter := newFailing()
+	adapter.log.behind = true
+	a := newAPIOver(t, new(memory.Documents), adapter, func(c *rest.Config) {}).withTopic("orders")
+	err := fmt.Errorf("%w: %s", core.ErrUnknown, secret)
+	adapter.log.with.Store(&err)
+	got := a.post("/topics/orders/events", `{"id":"x","type":"T"}`)
+	members := got.problem(503, "storage-unavailable")
+	require.Contains(t, []any{"unknown", "not-stored"}, members["outcome"])
+	require.NotEmpty(t, got.header.Get("Retry-After"))
+}
+
+func TestAStreamThatBreaksOffIsCut(t *testing.T) {
+	t.Parallel()
+	adapter := newFailing()
+	adapter.log.behind = true
+	a := newAPIOver(t, new(memory.Documents), adapter).withTopic("orders").publishes("orders", tenEvents())
+	err := error(&core.CorruptError{Place: secret, Position: 2, Reason: "a bit"})
+	adapter.log.with.Store(&err)
+	request, reqErr := http.NewRequestWithContext(t.Context(), "GET", a.serve()+"/topics/orders/events", nil)
+	require.NoError(t, reqErr)
+	request.Header.Set("Accept", "application/x-ndjson")
+	got, getErr := http.DefaultClient.Do(request)
+	if getErr == nil { // the header may have been sent
+		defer got.Body.Close()
+		_, getErr = got.Body.Read(make([]byte, 1<<20))
+		for getErr == nil {
+			_, getErr = got.Body.Read(make([]byte, 1<<20))
+		}
+		require.NotErrorIs(t, getErr, http.ErrBodyReadAfterClose)
+	}
+	require.Error(t, getErr)
+	require.NotEqual(t, "EOF", getErr.Error(), "a client must not take what it has for all there is")
+}
+
+func TestATopicThatCanNotBeOpenedIsNoFaultOfARequest(t *testing.T) {
+	t.Parallel()
+	documents, adapter := new(memory.Documents), newFailing()
+	newAPIOver(t, documents, adapter).withTopic("orders")
+	restarted := newFailing()
+	a := newAPIOver(t, documents, restarted)
+	err := core.Invalid("connection", "the app setting %s is not set", secret)
+	restarted.open.Store(&err)
+	members := a.get("/topics/orders/events").problem(503, "storage-unavailable")
+	require.NotContains(t, members["detail"], "hunter2")
+	require.Contains(t, a.post("/topics/orders/events", `{"type":"T"}`).problem(503, "storage-unavailable")["outcome"], "stored")
+	a.post("/topics", `{"name":"other"}`).problem(400, "invalid-topic")
+
+	health := a.get("/health").is(200).body
+	require.Contains(t, health, `"status":"degraded"`)
+	require.Contains(t, health, `"topic:orders":{"status":"degraded"`)
+	require.NotContains(t, health, "hunter2")
+}
+
+func TestATopicWhoseStorageCanNotBeReachedIsNotRegistered(t *testing.T) {
+	t.Parallel()
+	adapter := newFailing()
+	a := newAPIOver(t, new(memory.Documents), adapter)
+	err := fmt.Errorf("%w: %s", core.ErrUnavailable, secret)
+	adapter.open.Store(&err)
+	a.post("/topics", `{"name":"orders"}`).problem(503, "storage-unavailable")
+	require.Equal(t, `{"topics":[]}`+"\n", a.get("/topics").body)
+}
+
+// deadDocuments is a store that can't be reached.
+type deadDocuments struct{ memory.Documents }
+
+func (*deadDocuments) Get(context.Context, string, string) (core.Document, error) {
+	return core.Document{}, fmt.Errorf("%w: %s", core.ErrUnavailable, secret)
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t).withTopic("orders")
+	require.Regexp(t, `^\{"status":"ok","version":"1\.2\.3","checks":\{"store":\{"status":"ok","ms":\d+\},"topic:orders":\{"status":"ok","ms":\d+\}\}\}\n$`, a.get("/health").is(200).body)
+
+	a.config.Keys = []rest.Key{{Role: rest.Reader, Secret: "r"}, {Role: rest.Publisher, Secret: "p"}}
+	a.handler = rest.New(a.config)
+	const short = `{"status":"ok","version":"1.2.3"}` + "\n"
+	require.Equal(t, short, a.get("/health").is(200).body)
+	require.Equal(t, short, a.get("/health", "x-functions-key", "p").is(200).body)
+	require.Contains(t, a.get("/health", "x-functions-key", "r").is(200).body, "topic:orders")
+
+	a.config.Keys, a.config.UnderHost = nil, true
+	a.handler = rest.New(a.config)
+	require.Equal(t, short, a.get("/health", "x-functions-key", "r").is(200).body, "under the host nobody is known to be a reader here")
+}
+
+func TestHealthIsUnavailableWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	a := newAPIOver(t, new(deadDocuments), new(memory.Topics))
+	got := a.get("/health").is(503)
+	require.Contains(t, got.body, `{"status":"unavailable","version":"1.2.3","checks":{"store":{"status":"unavailable",`)
+	require.NotContains(t, got.body, "hunter2")
+	require.NotEmpty(t, got.header.Get("Retry-After"))
+	a.get("/").is(204)
+}
+
+func TestHealthAsksFurtherChecks(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, func(c *rest.Config) {
+		c.Checks = []rest.Check{func(context.Context) map[string]rest.Finding {
+			return map[string]rest.Finding{"projection:totals": {Status: "degraded", Reason: "stalled"}, "projection:other": {Status: "ok"}}
+		}}
+	})
+	got := a.get("/health").is(200)
+	require.Contains(t, got.body, `{"status":"degraded",`)
+	require.Contains(t, got.body, `"projection:other":{"status":"ok"},"projection:totals":{"status":"degraded","reason":"stalled"}`)
+}
+
+func TestAPanicIsAnsweredAndTheServerGoesOn(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	a.config.Reader = nil
+	a.handler = rest.New(a.config)
+	a.get("/topics/orders/events").problem(500, "internal-error")
+	require.Contains(t, a.log.String(), `"msg":"panicked"`)
+	a.get("/topics").is(200)
+}
+
+func TestNothingIsOpenedBeforeItIsUsed(t *testing.T) {
+	t.Parallel()
+	registry := topics.New(topics.Config{Documents: new(deadDocuments)})
+	handler := rest.New(rest.Config{Topics: registry, Publisher: commands.New(registry, commands.Config{}), Reader: queries.New(registry, queries.Config{}), Documents: new(deadDocuments)})
+	for _, path := range []string{"/", "/openapi.json", "/problems/forbidden", "/nothing"} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+		require.Less(t, answer.Code, 500, path)
+	}
+}

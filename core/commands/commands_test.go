@@ -19,14 +19,16 @@ import (
 // adapter opens the same log for every topic, as all instances do, each through its own
 // script of faults.
 type adapter struct {
-	log    core.Log
-	opened *coretest.FlakyLog
+	opened   *coretest.FlakyLog
+	identity string
 }
+
+func newFlaky(log core.Log) *coretest.FlakyLog { return &coretest.FlakyLog{Log: log} }
 
 func (a *adapter) Complete(config core.TopicConfig) (core.TopicConfig, error) { return config, nil }
 
 func (a *adapter) Open(context.Context, core.TopicConfig, string) (core.Log, string, error) {
-	return a.opened, "log-1", nil
+	return a.opened, a.identity, nil
 }
 
 // instance is a publisher as one process has it.
@@ -44,9 +46,9 @@ type shared struct {
 func newShared() *shared { return &shared{new(memory.Log), new(memory.Documents)} }
 
 func (s *shared) instance(t testing.TB, config commands.Config) *instance {
-	flaky := &coretest.FlakyLog{Log: s.log}
+	flaky := newFlaky(s.log)
 	registry := topics.New(topics.Config{Documents: s.documents, Default: "shared",
-		Adapters: map[string]topics.Adapter{"shared": &adapter{s.log, flaky}}})
+		Adapters: map[string]topics.Adapter{"shared": &adapter{flaky, "log-1"}}})
 	_, _, err := registry.Create(t.Context(), core.TopicConfig{Name: "orders"})
 	require.NoError(t, err)
 	p := commands.New(registry, config)

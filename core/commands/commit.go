@@ -42,13 +42,18 @@ func (c *committer) commitOnce(batch []*pending) (lost *plan) {
 		return nil
 	}
 	err := c.appendPlan(ctx, b)
-	if errors.Is(err, core.ErrConflict) {
+	var outcome *OutcomeError
+	switch {
+	case errors.As(err, &outcome): // whatever its reason is, the events may be stored
+		c.failed(b, err)
+	case errors.Is(err, core.ErrConflict):
 		if err = c.catchUp(ctx); err == nil {
 			return b
 		}
-		err = notStored(err)
+		c.failed(b, notStored(err))
+	default:
+		c.settle(b, err)
 	}
-	c.settle(b, err)
 	return nil
 }
 
@@ -81,7 +86,7 @@ func (c *committer) appendPlan(ctx context.Context, b *plan) error {
 	return nil
 }
 
-// settle tells a batch's requests what became of them.
+// settle tells a batch's requests what became of them: they are stored, or nothing of them is.
 func (c *committer) settle(b *plan, err error) {
 	switch {
 	case err == nil:
@@ -100,9 +105,13 @@ func (c *committer) settle(b *plan, err error) {
 	case errors.Is(err, core.ErrRejected):
 		b.fail(outcome{err: err})
 	default:
-		c.publisher.config.Log.Warn("append failed", "topic", c.topic.Name, "after", b.after.Position, "events", len(b.events), "error", err)
-		b.fail(outcome{err: notStored(err)})
+		c.failed(b, notStored(err))
 	}
+}
+
+func (c *committer) failed(b *plan, err error) {
+	c.publisher.config.Log.Warn("append failed", "topic", c.topic.Name, "after", b.after.Position, "events", len(b.events), "error", err)
+	b.fail(outcome{err: err})
 }
 
 func fail(batch []*pending, out outcome) {
@@ -118,17 +127,18 @@ func fail(batch []*pending, out outcome) {
 // ErrConflict, ErrClosed, ErrRejected and ErrUnavailable: nothing was kept. After every
 // attempt to find out failed it is an [OutcomeError].
 func (c *committer) append(ctx context.Context, after, head core.Head, sealed []core.Event) error {
-	doubt := false // whether an append before this one may have been kept
-	var err error
+	var doubt error // why an append before this one may have been kept
 	for try := range maxTries {
 		if try > 0 && sleep(ctx, jitter(min(c.publisher.config.Backoff<<(try-1), lastWait))) != nil {
 			break
 		}
-		err = c.tryAppend(ctx, after, sealed)
-		if err == nil || definite(err) && !doubt {
+		err := c.tryAppend(ctx, after, sealed)
+		if err == nil || definite(err) && doubt == nil {
 			return err
 		}
-		doubt = true
+		if doubt == nil {
+			doubt = err
+		}
 		found, findErr := c.fate(ctx, after, head)
 		switch {
 		case findErr != nil || found == unmoved && !final(err):
@@ -140,7 +150,7 @@ func (c *committer) append(ctx context.Context, after, head core.Head, sealed []
 		}
 		return core.ErrConflict
 	}
-	return &OutcomeError{Unknown: true, RetryAfter: retryAfter, Err: err}
+	return &OutcomeError{Unknown: true, RetryAfter: retryAfter, Err: doubt}
 }
 
 func (c *committer) tryAppend(ctx context.Context, after core.Head, sealed []core.Event) error {

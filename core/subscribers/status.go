@@ -1,0 +1,325 @@
+package subscribers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"eventstore/core"
+	"eventstore/core/topics"
+)
+
+// Status is a subscription as it may be shown: no secret, and a callback without its query.
+type Status struct {
+	Topic, ID   string
+	Callback    string
+	Item        core.Item
+	Name        string
+	Batch       int
+	Created     time.Time
+	Expires     time.Time
+	Verified    bool
+	State       string // active, retrying, parked or paused
+	Next, Head  core.Position
+	Lag         int64 // events up to the head
+	Attempts    int
+	NextAttempt time.Time // zero where none waits
+	LastError   string
+	Delivered   int64
+	Parked      int // events
+}
+
+// Parked is a subject whose event could not be delivered, with those that wait behind it.
+type Parked struct {
+	Subject   string // "" for an event without one
+	Positions []core.Position
+	Events    int // that wait, of which Positions are the first
+	Attempts  int
+	LastError string
+	Since     time.Time
+}
+
+// mostPositions is the most positions that are listed of a parked subject.
+const mostPositions = 1000
+
+// Get reports a subscription. [ErrNotFound]: there is none.
+func (s *Service) Get(ctx context.Context, topic, id string) (Status, error) {
+	reg, _, err := s.find(ctx, topic, id)
+	if err != nil {
+		return Status{}, err
+	}
+	log, err := s.Open(ctx, topic)
+	if err != nil {
+		return Status{}, err
+	}
+	head, err := log.Head(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	return s.status(ctx, reg, log, head)
+}
+
+// List reports a topic's subscriptions in the order of their ids, at most limit behind after,
+// and what to go on behind; "" where that was the last.
+func (s *Service) List(ctx context.Context, topic, after string, limit int) (some []Status, next string, err error) {
+	log, err := s.Open(ctx, topic)
+	if err != nil {
+		return nil, "", err
+	}
+	head, err := log.Head(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	query := core.ListQuery{Prefix: topic + "/"}
+	if after != "" {
+		query.After = topic + "/" + after
+	}
+	for document, err := range s.Documents.List(ctx, registrations, query) {
+		if err != nil {
+			return nil, "", fmt.Errorf("listing subscriptions: %w", err)
+		}
+		reg := new(registration)
+		if err := decode(registrations, document, reg); err != nil {
+			return nil, "", err
+		}
+		if !s.Now().Before(reg.Expires) {
+			continue
+		}
+		if len(some) == limit {
+			return some, some[limit-1].ID, nil
+		}
+		status, err := s.status(ctx, reg, log, head)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		some = append(some, status)
+	}
+	return some, "", nil
+}
+
+func (s *Service) status(ctx context.Context, reg *registration, log core.Log, head core.Head) (Status, error) {
+	st := new(state)
+	version, err := s.store.get(ctx, states, reg.stateKey(), st)
+	if err != nil {
+		return Status{}, err
+	}
+	if version == "" {
+		return Status{}, ErrNotFound // deleted a moment ago
+	}
+	parked := 0
+	if st.Parked > 0 {
+		if parked, err = s.countParked(ctx, reg, st, log); err != nil {
+			return Status{}, err
+		}
+	}
+	status := Status{Topic: reg.Topic, ID: reg.ID, Callback: maskQuery(reg.Callback), Item: core.Item{Types: reg.Types, Subjects: reg.Subjects, Tags: reg.Tags},
+		Name: reg.Name, Batch: reg.Batch, Created: reg.Created, Expires: reg.Expires, Verified: reg.Verified, State: stateOf(reg, st),
+		Next: st.Next, Head: head.Position, Lag: max(0, int64(head.Position-st.Next)+1),
+		Attempts: st.Attempts, NextAttempt: nextAttempt(st), LastError: st.LastError, Delivered: st.Delivered, Parked: parked}
+	if st.Stopped != "" {
+		status.LastError = st.Stopped
+	}
+	return status, nil
+}
+
+func stateOf(reg *registration, st *state) string {
+	switch {
+	case reg.Paused || st.Stopped != "":
+		return "paused"
+	case st.Parked > 0:
+		return "parked"
+	case st.Held > 0 || st.Failures > 0:
+		return "retrying"
+	}
+	return "active"
+}
+
+// nextAttempt is when something is tried again; zero where nothing waits.
+func nextAttempt(st *state) time.Time {
+	next := st.NextAttempt
+	if st.Failures >= several && (next.IsZero() || st.Backoff.Before(next)) {
+		next = st.Backoff
+	}
+	if next.IsZero() {
+		return next
+	}
+	return later(next, st.Quiet)
+}
+
+// maskQuery hides a callback's query, where keys travel.
+func maskQuery(callback string) string {
+	if before, _, has := strings.Cut(callback, "?"); has {
+		return before + "?***"
+	}
+	return callback
+}
+
+// parked reads the holds that are parked, in order of position.
+func (s *Service) parked(ctx context.Context, reg *registration) (some []*hold, err error) {
+	prefix := reg.stateKey() + "/"
+	for document, err := range s.Documents.List(ctx, holds, core.ListQuery{Prefix: prefix}) {
+		if err != nil {
+			return nil, fmt.Errorf("listing holds: %w", err)
+		}
+		h := &hold{version: document.Version, name: strings.TrimPrefix(document.Key, prefix)}
+		if err := decode(holds, document, h); err != nil {
+			return nil, err
+		}
+		if h.Parked {
+			some = append(some, h)
+		}
+	}
+	slices.SortFunc(some, func(a, b *hold) int { return int(a.From - b.From) })
+	return some, nil
+}
+
+// ListParked reports the subjects that are parked, in the order of their first events.
+func (s *Service) ListParked(ctx context.Context, topic, id string) ([]Parked, error) {
+	reg, _, err := s.find(ctx, topic, id)
+	if err != nil {
+		return nil, err
+	}
+	log, err := s.Open(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	st := new(state)
+	if _, err := s.store.get(ctx, states, reg.stateKey(), st); err != nil {
+		return nil, err
+	}
+	return s.listParked(ctx, reg, st, log)
+}
+
+func (s *Service) listParked(ctx context.Context, reg *registration, st *state, log core.Log) ([]Parked, error) {
+	found, err := s.parked(ctx, reg)
+	if err != nil {
+		return nil, err
+	}
+	list := []Parked{}
+	places := map[string]int{} // subject → index
+	item := core.Item{Types: reg.Types, Tags: reg.Tags}
+	first := core.MaxPosition
+	for _, h := range found {
+		if h.Rewinds != st.Rewinds {
+			continue
+		}
+		p := Parked{Attempts: h.Attempts, LastError: h.Error, Since: h.Since}
+		if len(h.Subjects) == 0 {
+			p.Positions, p.Events = h.Events, len(h.Events)
+			list = append(list, p)
+			continue
+		}
+		for _, p.Subject = range h.Subjects {
+			places[p.Subject] = len(list)
+			list = append(list, p)
+			item.Subjects = append(item.Subjects, p.Subject)
+		}
+		first = min(first, h.From)
+	}
+	if len(places) == 0 {
+		return list, nil
+	}
+	return list, s.fillParked(ctx, list, places, core.Query{From: first, To: st.Next - 1, Filter: core.Filter{item}}, log, found)
+}
+
+// fillParked finds the events that wait, in one reading of the log.
+func (s *Service) fillParked(ctx context.Context, list []Parked, places map[string]int, q core.Query, log core.Log, found []*hold) error {
+	from := map[string]core.Position{}
+	for _, h := range found {
+		for _, subject := range h.Subjects {
+			from[subject] = h.From
+		}
+	}
+	for e, err := range log.Read(ctx, q) {
+		if err != nil {
+			return err
+		}
+		if e.Position < from[e.Subject] {
+			continue
+		}
+		p := &list[places[e.Subject]]
+		if p.Events++; p.Events <= mostPositions {
+			p.Positions = append(p.Positions, e.Position)
+		}
+	}
+	return nil
+}
+
+func (s *Service) countParked(ctx context.Context, reg *registration, st *state, log core.Log) (n int, err error) {
+	list, err := s.listParked(ctx, reg, st, log)
+	for _, p := range list {
+		n += p.Events
+	}
+	return n, err
+}
+
+// Trouble is why a subscription needs someone; it holds nothing secret.
+type Trouble struct {
+	Topic, ID, Reason string
+}
+
+// lagging is how long a subscription's oldest undelivered event may wait before that counts
+// as trouble.
+const lagging = 5 * time.Minute
+
+// Troubles reports the subscriptions that need someone: those that are stopped, have parked
+// subjects, or lag. What it tells is at most [Config.Refresh] old, and a topic that can't be read
+// is not a subscription's trouble.
+func (s *Service) Troubles(ctx context.Context) ([]Trouble, error) {
+	var found []Trouble
+	for document, err := range s.Documents.List(ctx, registrations, core.ListQuery{}) {
+		if err != nil {
+			return found, fmt.Errorf("listing subscriptions: %w", err)
+		}
+		reg, st := new(registration), new(state)
+		if err := decode(registrations, document, reg); err != nil {
+			return found, err
+		}
+		version, err := s.store.get(ctx, states, reg.stateKey(), st)
+		if err != nil {
+			return found, err
+		}
+		if version == "" || reg.Paused || !s.Now().Before(reg.Expires) {
+			continue
+		}
+		reason, err := s.trouble(ctx, reg, st)
+		if err != nil {
+			return found, err
+		}
+		if reason != "" {
+			found = append(found, Trouble{reg.Topic, reg.ID, reason})
+		}
+	}
+	return found, nil
+}
+
+func (s *Service) trouble(ctx context.Context, reg *registration, st *state) (string, error) {
+	switch {
+	case st.Stopped != "":
+		return st.Stopped, nil
+	case st.Parked > 0:
+		return fmt.Sprintf("%d parked subjects; the last error: %s", st.Parked, st.LastError), nil
+	}
+	log, err := s.Open(ctx, reg.Topic)
+	if errors.Is(err, topics.ErrTopicNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", nil //nolint:nilerr // the topic has a check of its own
+	}
+	for e, err := range log.Read(ctx, core.Query{From: st.Next, Limit: 1, Filter: reg.filter()}) {
+		if err != nil {
+			return "", nil //nolint:nilerr // likewise
+		}
+		if age := s.Now().Sub(e.Recorded); age > lagging {
+			return fmt.Sprintf("lags: the event at position %d has waited for %v; the last error: %s", e.Position, age.Truncate(time.Second), st.LastError), nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,154 @@
+package subscribers_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventstore/core"
+	"eventstore/core/subscribers"
+)
+
+func TestEventsAreDelivered(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	before := w.publish(t, "orders", "a", "b", "a")
+	r := newReceiver(t, nil)
+	s := w.instance(t)
+	sub := subscribe(t, s, subscribers.Request{Callback: r.URL, From: 1})
+	require.True(t, sub.Created)
+	after := w.publish(t, "orders", many(300, 7)...)
+	st := settle(t, s, sub.ID, caughtUp)
+	require.Zero(t, r.requireAll(t, append(before, after...)))
+	require.EqualValues(t, 303, st.Delivered)
+	require.EqualValues(t, 304, st.Next)
+}
+
+func TestOneBadSubjectIsParkedAndHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	broken := true
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, events []received) bool {
+		if broken && events[0].Subject == "s3" {
+			w.WriteHeader(500)
+			return true
+		}
+		return false
+	})
+	s := w.instance(t)
+	sub := subscribe(t, s, subscribers.Request{Callback: r.URL})
+	events := w.publish(t, "orders", many(100, 10)...)
+	st := settle(t, s, sub.ID, func(st subscribers.Status) bool { return st.State == "parked" && st.Lag == 0 })
+	require.Equal(t, 10, st.Parked)
+	require.Equal(t, "answered 500 Internal Server Error", st.LastError)
+	require.EqualValues(t, 90, st.Delivered)
+	parked, err := s.ListParked(t.Context(), "orders", sub.ID)
+	require.NoError(t, err)
+	require.Len(t, parked, 1)
+	require.Equal(t, "s3", parked[0].Subject)
+	require.Equal(t, []core.Position{4, 14, 24, 34, 44, 54, 64, 74, 84, 94}, parked[0].Positions)
+	require.Equal(t, 4, parked[0].Attempts)
+
+	events = append(events, w.publish(t, "orders", "s3", "s4")...)
+	settle(t, s, sub.ID, func(st subscribers.Status) bool { return st.Delivered == 91 })
+	broken = false
+	_, err = s.Redrive(t.Context(), "orders", sub.ID)
+	require.NoError(t, err)
+	settle(t, s, sub.ID, caughtUp)
+	require.Zero(t, r.requireAll(t, events))
+}
+
+func TestABatchThatFailsIsTakenApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, events []received) bool {
+		for _, e := range events {
+			if e.ID == "e7" || e.ID == "e12" {
+				w.WriteHeader(500)
+				return true
+			}
+		}
+		return false
+	})
+	s := w.instance(t)
+	sub := subscribe(t, s, subscribers.Request{Callback: r.URL, Batch: 20})
+	events := w.publish(t, "orders", append(many(30, 4), "", "", "")...)
+	st := settle(t, s, sub.ID, func(st subscribers.Status) bool {
+		return st.State == "parked" && st.Lag == 0 && st.NextAttempt.IsZero()
+	})
+	parked, err := s.ListParked(t.Context(), "orders", sub.ID)
+	require.NoError(t, err)
+	require.Len(t, parked, 2)
+	require.Equal(t, []core.Position{7, 11, 15, 19, 23, 27}, parked[0].Positions)
+	require.Equal(t, []core.Position{12, 16, 20, 24, 28}, parked[1].Positions)
+	require.Equal(t, 11, st.Parked)
+	r.mu.Lock()
+	r.fault = nil
+	r.mu.Unlock()
+	_, err = s.Redrive(t.Context(), "orders", sub.ID)
+	require.NoError(t, err)
+	settle(t, s, sub.ID, caughtUp)
+	require.Zero(t, r.requireAll(t, events))
+}
+
+func TestA410EndsTheSubscription(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ []received) bool { w.WriteHeader(410); return true })
+	s := w.instance(t)
+	sub := subscribe(t, s, subscribers.Request{Callback: r.URL})
+	w.publish(t, "orders", "a")
+	require.NoError(t, s.Deliver(t.Context()))
+	require.Eventually(t, func() bool {
+		_, err := s.Get(t.Context(), "orders", sub.ID)
+		return err == subscribers.ErrNotFound
+	}, 5*time.Second, time.Millisecond)
+	w.publish(t, "orders", "a")
+	require.NoError(t, w.instance(t).Deliver(t.Context()))
+	require.Equal(t, 1, r.attempts)
+}
+
+func TestRewindDeliversAgainUnderNewIDs(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	r := newReceiver(t, nil)
+	s := w.instance(t)
+	sub := subscribe(t, s, subscribers.Request{Callback: r.URL})
+	w.publish(t, "orders", many(10, 3)...)
+	settle(t, s, sub.ID, caughtUp)
+	_, err := s.Rewind(t.Context(), "orders", sub.ID, 4)
+	require.NoError(t, err)
+	settle(t, s, sub.ID, func(st subscribers.Status) bool { return st.Delivered == 17 && st.Lag == 0 })
+	ids := map[string]bool{}
+	for _, e := range r.acknowledged() {
+		require.False(t, ids[e.message], "%s came twice", e.message)
+		require.Regexp(t, `^msg_[A-Za-z0-9]+$`, e.message)
+		ids[e.message] = true
+	}
+	require.Len(t, ids, 17)
+	for _, bad := range []core.Position{0, -1, 12, 100} {
+		_, err = s.Rewind(t.Context(), "orders", sub.ID, bad)
+		require.ErrorAs(t, err, new(*core.InvalidError), "%d", bad)
+	}
+}
+
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	r := newReceiver(t, nil)
+	s := w.instance(t)
+	sub := subscribe(t, s, subscribers.Request{Callback: r.URL})
+	st, err := s.Pause(t.Context(), "orders", sub.ID)
+	require.NoError(t, err)
+	require.Equal(t, "paused", st.State)
+	events := w.publish(t, "orders", many(5, 2)...)
+	require.NoError(t, s.Deliver(t.Context()))
+	require.NoError(t, w.instance(t).Deliver(t.Context()))
+	require.Empty(t, r.acknowledged())
+	_, err = s.Resume(t.Context(), "orders", sub.ID)
+	require.NoError(t, err)
+	settle(t, s, sub.ID, caughtUp)
+	require.Zero(t, r.requireAll(t, events))
+}

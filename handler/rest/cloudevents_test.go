@@ -25,7 +25,9 @@ func (a *api) serve() string {
 func sdkEvents(t *testing.T) (events []sdk.Event) {
 	t.Helper()
 	for i, set := range []func(*sdk.Event) error{
-		func(e *sdk.Event) error { return e.SetData("application/json", map[string]any{"total": 19.5, "é": "ü"}) },
+		func(e *sdk.Event) error {
+			return e.SetData("application/json", map[string]any{"total": 19.5, "é": "ü"})
+		},
 		func(e *sdk.Event) error {
 			e.SetSubject("order-1")
 			e.SetExtension("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")

@@ -153,10 +153,10 @@ func appendStored(b []byte, stored *commands.Stored) []byte {
 }
 
 func writeStored(w http.ResponseWriter, topic string, first, head core.Position, repeated bool, body []byte) error {
-	h := w.Header()
+	h, values := w.Header(), []string{eventPath(topic, first), etag(head)}
 	h["Content-Type"] = jsonType
-	h["Location"] = []string{eventPath(topic, first)}
-	h["Etag"] = []string{etag(head)}
+	h["Location"] = values[:1:1]
+	h["Etag"] = values[1:]
 	if !repeated {
 		w.WriteHeader(http.StatusCreated)
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -32,8 +33,8 @@ type database struct {
 	hints  hints
 }
 
-// statement is a command with its $1, $2 …. One with a name is prepared on a connection when
-// it is run there again, so that a cold one costs one round trip and a warm one no planning.
+// statement is a command with its $1, $2 …. One with a name is prepared on each connection
+// where it is run, so that it is not parsed and planned every time.
 type statement struct {
 	name string
 	sql  string
@@ -120,24 +121,53 @@ func (d *database) usePooled(ctx context.Context, reason error) {
 	}
 }
 
-// runOn executes a statement on a connection, once.
+// runOn executes a statement on a connection, once, in one round trip.
 func (d *database) runOn(ctx context.Context, conn *pgconn.PgConn, s statement, p *parameters, each func(row)) (int64, error) {
-	prepared, err := d.prepare(ctx, conn, s)
-	if err != nil {
-		return 0, err
+	switch {
+	case s.name == "" || d.pooled.Load():
+		return consume(conn.ExecParams(ctx, s.sql, p.values, p.types, p.formats(), binaryFormats), each)
+	case conn.CustomData()[s.name] != nil:
+		return consume(conn.ExecPrepared(ctx, s.name, p.values, p.formats(), binaryFormats), each)
 	}
-	binary := []int16{binaryFormat}
-	formats := binary
+	return prepareAndRun(ctx, conn, s, p, each)
+}
+
+var binaryFormats = []int16{binaryFormat}
+
+// formats are those of all parameters.
+func (p *parameters) formats() []int16 {
 	if len(p.values) == 0 {
-		formats = nil
+		return nil
 	}
-	var result *pgconn.ResultReader
-	if prepared {
-		result = conn.ExecPrepared(ctx, s.name, p.values, formats, binary)
-	} else {
-		result = conn.ExecParams(ctx, s.sql, p.values, p.types, formats, binary)
+	return binaryFormats
+}
+
+// prepareAndRun prepares a statement and executes it, both in one round trip.
+func prepareAndRun(ctx context.Context, conn *pgconn.PgConn, s statement, p *parameters, each func(row)) (rows int64, err error) {
+	pipeline := conn.StartPipeline(ctx)
+	pipeline.SendPrepare(s.name, s.sql, p.types)
+	pipeline.SendQueryPrepared(s.name, p.values, p.formats(), binaryFormats)
+	err = pipeline.Sync()
+	for committed := false; err == nil && !committed; {
+		var result any
+		if result, err = pipeline.GetResults(); err != nil {
+			break
+		}
+		switch result := result.(type) {
+		case *pgconn.StatementDescription:
+			conn.CustomData()[s.name] = true
+		case *pgconn.ResultReader:
+			rows, err = consume(result, each)
+		case *pgconn.PipelineSync:
+			committed = true
+		default:
+			err = errors.New("the connection ended before the statement did")
+		}
 	}
-	return consume(result, each)
+	if closed := pipeline.Close(); err == nil {
+		err = closed
+	}
+	return rows, err
 }
 
 // consume reads a result to its end, which is where the server says that it has committed.
@@ -149,25 +179,4 @@ func consume(result *pgconn.ResultReader, each func(row)) (int64, error) {
 	}
 	tag, err := result.Close()
 	return tag.RowsAffected(), err
-}
-
-// prepare reports whether a statement is prepared on a connection. It prepares it when it is
-// run there for the second time.
-func (d *database) prepare(ctx context.Context, conn *pgconn.PgConn, s statement) (bool, error) {
-	if s.name == "" || d.pooled.Load() {
-		return false, nil
-	}
-	const seen, ready = 1, 2
-	known := conn.CustomData()
-	switch known[s.name] {
-	case nil:
-		known[s.name] = seen
-		return false, nil
-	case seen:
-		if _, err := conn.Prepare(ctx, s.name, s.sql, nil); err != nil {
-			return false, &unsentError{err}
-		}
-		known[s.name] = ready
-	}
-	return true, nil
 }

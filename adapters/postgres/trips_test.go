@@ -34,6 +34,7 @@ func TestAWarmCallIsOneRoundTrip(t *testing.T) {
 	proxy, url := newProxy(t, config.Connection, false)
 	config.Connection = url + "&pool_max_conns=1"
 	log := open(t, config)
+	coretest.Append(t, log, coretest.Sample(1000))
 	calls := map[string]func(){
 		"append": func() { coretest.Append(t, log, coretest.Sample(len(coretest.Lines(t, log, core.Query{})))) },
 		"find":   func() { _, err := log.Find(t.Context(), []string{"id-1", "x"}); require.NoError(t, err) },
@@ -70,7 +71,7 @@ func TestDocumentsAreWrittenManyInOneRoundTrip(t *testing.T) {
 	}
 	_, err := documents.Write(t.Context(), writes...)
 	require.NoError(t, err)
-	require.LessOrEqual(t, len(proxy.taken()), 2, "one to prepare it and one to run it")
+	require.Len(t, proxy.taken(), 1)
 }
 
 func put(t *testing.T, documents core.Documents, key, value, expect string) string {

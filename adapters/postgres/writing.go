@@ -60,7 +60,8 @@ func (w *writing) run(ctx context.Context, left []pending) error {
 			return w.refused(ctx, left)
 		}
 		w.unsure = w.unsure || errors.Is(err, core.ErrUnknown)
-		again := w.unsure || errors.Is(err, core.ErrConflict) // a deadlock with other writes
+		// A conflict is a deadlock with other writes here, and what is no refusal a broken connection.
+		again := w.unsure || errors.Is(err, core.ErrConflict) || refusal(err) == nil
 		if !again || try == writeTries || sleep(ctx, time.Duration(try*try)*30*time.Millisecond) != nil {
 			return w.failed(err)
 		}

@@ -23,21 +23,21 @@ const (
 // Status is what a projection is doing.
 type Status struct {
 	Name        string                 `json:"name"`
-	Description string                 `json:"description,omitempty"`
+	Description string                 `json:"description,omitzero"`
 	State       string                 `json:"state"`
 	Topics      map[string]TopicStatus `json:"topics"`
 	Version     int                    `json:"version"`
 	// Previous is the version that a rollback goes to, 0 for none.
-	Previous int `json:"previous,omitempty"`
+	Previous int `json:"previous,omitzero"`
 	// Documents is their number: exact where Digest is there, which is of the documents at the positions Counted.
 	Documents    int64          `json:"documents"`
-	Digest       string         `json:"digest,omitempty"`
-	Counted      Positions      `json:"counted,omitempty"`
-	LastProgress string         `json:"lastProgress,omitempty"`
+	Digest       string         `json:"digest,omitzero"`
+	Counted      Positions      `json:"counted,omitzero"`
+	LastProgress string         `json:"lastProgress,omitzero"`
 	PerSecond    float64        `json:"eventsPerSecond"`
-	Rebuild      *RebuildStatus `json:"rebuild,omitempty"`
-	LastError    *LastError     `json:"lastError,omitempty"`
-	Skipped      []SkippedEvent `json:"skipped,omitempty"`
+	Rebuild      *RebuildStatus `json:"rebuild,omitzero"`
+	LastError    *LastError     `json:"lastError,omitzero"`
+	Skipped      []SkippedEvent `json:"skipped,omitzero"`
 }
 
 // TopicStatus is how far a projection is in a topic.
@@ -52,18 +52,18 @@ type RebuildStatus struct {
 	Version         int     `json:"version"`
 	Progress        float64 `json:"progress"`
 	EventsPerSecond float64 `json:"eventsPerSecond"`
-	ETA             string  `json:"eta,omitempty"`
-	Verifying       bool    `json:"verifying,omitempty"`
+	ETA             string  `json:"eta,omitzero"`
+	Verifying       bool    `json:"verifying,omitzero"`
 	Documents       int64   `json:"documents"`
-	Digest          string  `json:"digest,omitempty"`
+	Digest          string  `json:"digest,omitzero"`
 
 	eta time.Time
 }
 
 // LastError is why a projection, or its rebuild, can't go on.
 type LastError struct {
-	Topic       string        `json:"topic,omitempty"`
-	Position    core.Position `json:"position,omitempty"`
+	Topic       string        `json:"topic,omitzero"`
+	Position    core.Position `json:"position,omitzero"`
 	Version     int           `json:"version"`
 	Message     string        `json:"message"`
 	Attempts    int           `json:"attempts"`

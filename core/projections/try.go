@@ -17,7 +17,7 @@ const tried = 100
 // MaxTried is the most events that Try folds.
 const MaxTried = 10_000
 
-// Trial says what to try: a definition without topics, with events given, or with the last ones of a topic.
+// Trial says what to try: a definition without topics, with events given, which get positions from 1 on, or with the last ones of a topic.
 type Trial struct {
 	Definition Definition
 	Events     []core.Event
@@ -51,7 +51,7 @@ func (p *Projections) Try(ctx context.Context, name string, t Trial) ([]KeyValue
 		return nil, err
 	}
 	defer program.Close()
-	events := t.Events
+	events, _ := core.Seal(core.Head{}, p.config.Now(), t.Events)
 	if t.Topic != "" {
 		if events, _, err = p.lastEvents(ctx, t.Topic, narrowed(t.Definition.Filter, program.Types()), t.Last); err != nil {
 			return nil, err

@@ -40,7 +40,7 @@ func TestEachRoleMayDoWhatIsItsOwn(t *testing.T) {
 			default:
 				got.problem(403, "forbidden")
 			}
-			if route.Method == "DELETE" && roles[route.Role] {
+			if route.Method == "DELETE" && route.Pattern == "/topics/{topic}" && roles[route.Role] {
 				a.do("POST", "/topics", `{"name":"orders"}`, "Content-Type", "application/json", "x-functions-key", "admin-secret").is(201)
 			}
 		}

@@ -1,10 +1,13 @@
 package rest
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"eventstore/core"
+	"eventstore/core/projections"
 )
 
 // problem is an error as a client sees it: application/problem+json of RFC 9457.
@@ -15,9 +18,11 @@ type problem struct {
 	// Head, Position, Line and Stored are extra members where a client can use them; nil leaves one out.
 	Head, Position *core.Position
 	Line, Stored   *int
-	Outcome        string // of a publish: not-stored or unknown
-	RetryAfter     int    // seconds; 0 leaves the header out
-	Allow          string // the methods that a path has
+	Column         *int                  // of a projection's source, beside Line
+	Positions      projections.Positions // of projection-behind: what it reflects, by topic
+	Outcome        string                // of a publish: not-stored or unknown
+	RetryAfter     int                   // seconds; 0 leaves the header out
+	Allow          string                // the methods that a path has
 }
 
 func (p *problem) Error() string { return p.Code + ": " + p.Detail }
@@ -47,6 +52,9 @@ func (p *problem) write(w http.ResponseWriter) {
 	if p.Allow != "" {
 		h.Set("Allow", p.Allow)
 	}
+	if len(p.Positions) > 0 {
+		h.Set("Projection-Position", positionText(p.Positions))
+	}
 	if p.Code == "unauthorized" {
 		h.Set("WWW-Authenticate", `Key realm="eventstore", header="x-functions-key"`)
 	}
@@ -64,6 +72,8 @@ func (p *problem) json() []byte {
 	b = appendPosition(b, `,"position":`, p.Position)
 	b = appendCount(b, `,"line":`, p.Line)
 	b = appendCount(b, `,"stored":`, p.Stored)
+	b = appendCount(b, `,"column":`, p.Column)
+	b = appendPositions(b, p.Positions)
 	if p.Outcome != "" {
 		b = core.AppendString(append(b, `,"outcome":`...), p.Outcome)
 	}
@@ -82,4 +92,17 @@ func appendCount(b []byte, name string, count *int) []byte {
 		return b
 	}
 	return strconv.AppendInt(append(b, name...), int64(*count), 10)
+}
+
+func appendPositions(b []byte, positions projections.Positions) []byte {
+	if len(positions) == 0 {
+		return b
+	}
+	separator := `,"positions":{`
+	for _, topic := range slices.Sorted(maps.Keys(positions)) {
+		b = core.AppendString(append(b, separator...), topic)
+		b = strconv.AppendInt(append(b, ':'), int64(positions[topic]), 10)
+		separator = ","
+	}
+	return append(b, '}')
 }

@@ -11,6 +11,7 @@ import (
 
 	"eventstore/core"
 	"eventstore/core/commands"
+	"eventstore/core/projections"
 	"eventstore/core/queries"
 	"eventstore/core/topics"
 	"eventstore/handler/logging"
@@ -18,11 +19,12 @@ import (
 
 // Config is what the API is made of.
 type Config struct {
-	Topics    *topics.Registry
-	Publisher *commands.Publisher
-	Reader    *queries.Reader
-	Documents core.Documents // the instance's own store, for health
-	Version   string
+	Topics      *topics.Registry
+	Publisher   *commands.Publisher
+	Reader      *queries.Reader
+	Documents   core.Documents // the instance's own store, for health
+	Projections *projections.Projections
+	Version     string
 
 	// UnderHost: the Functions host checks keys, buffers answers where it forwards, and cuts at 230 s.
 	UnderHost bool

@@ -115,6 +115,7 @@ func (l *Log) roll(ctx context.Context, at end) (end, error) {
 	if l.end.segment == at.segment {
 		l.closed(false, int64(len(closing)))
 	}
+	l.maintainSoon()
 	next := l.end
 	if err := l.createSegment(ctx); err != nil {
 		return next, notStored(err)

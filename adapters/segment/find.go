@@ -2,27 +2,41 @@ package segment
 
 import (
 	"context"
+	"errors"
 
 	"eventstore/core"
 )
 
-// Find reports the positions of the events that have these ids, the newest segment first.
+// Find reports the positions of the events that have these ids.
 func (l *Log) Find(ctx context.Context, ids []string) (map[string]core.Position, error) {
-	f := finding{log: l, found: map[string]core.Position{}, wanted: map[string]string{}}
-	for _, id := range ids {
-		f.wanted[string(core.AppendString(nil, id))] = id
+	found, err := l.find(ctx, ids)
+	if errors.Is(err, core.ErrCorrupt) && l.relist(ctx) {
+		found, err = l.find(ctx, ids)
 	}
+	return found, err
+}
+
+// find looks in the newest segment first.
+func (l *Log) find(ctx context.Context, ids []string) (map[string]core.Position, error) {
+	f := finding{log: l, found: map[string]core.Position{}, wanted: map[string]string{}}
 	if len(ids) == 0 {
 		return f.found, nil
 	}
-	var open blocks
-	v, err := l.look(ctx, func(r *recent) { open = f.where(r.blocks) })
+	for _, id := range ids {
+		f.wanted[string(core.AppendString(nil, id))] = id
+	}
+	var where blocks
+	v, err := l.look(ctx, func(open *recent) { where = f.where(open.blocks) })
+	lookup := lookup{log: l, runs: v.runs}
 	for n := len(v.parts) - 1; n >= 0 && err == nil && len(f.wanted) > 0; n-- {
 		p := v.parts[n]
 		if p.segment != nil {
-			open = f.where(func(k key) blocks { return l.lookup(ctx, p, k) })
+			where = f.where(func(k key) blocks { return lookup.blocks(ctx, p, k) })
+			err = lookup.err
 		}
-		err = f.search(ctx, p, open)
+		if err == nil {
+			err = f.search(ctx, p, where)
+		}
 	}
 	return f.found, err
 }
@@ -72,12 +86,4 @@ func (f *finding) meet(text []byte) bool {
 		delete(f.wanted, string(one.id))
 	}
 	return len(f.wanted) > 0
-}
-
-// lookup is the set of blocks of a closed segment that may hold a key.
-func (l *Log) lookup(_ context.Context, p part, k key) blocks {
-	if recent := p.segment.recent.Load(); recent != nil {
-		return recent.blocks(k)
-	}
-	return everywhere
 }

@@ -6,25 +6,136 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 	"strconv"
 	"strings"
 
 	"eventstore/core"
 )
 
-// load finds the log's segments and reads the last one, from its beginning, so that every
-// byte of the last append was checked whatever its size.
+// errGuess says that the manifest is not how the log is, or is behind it.
+var errGuess = errors.New("the manifest is not up to date")
+
+// load finds the log's end: where the manifest says it is if that is so, else by the list of
+// segments. The last segment is read from its beginning, so that every byte of the last
+// append is checked whatever its size.
 func (l *Log) load(ctx context.Context) error {
+	m, err := l.readManifest(ctx)
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	err = l.loadGuess(ctx, m)
+	if errors.Is(err, errGuess) || errors.Is(err, core.ErrCorrupt) {
+		err = l.loadListed(ctx, m)
+	}
+	if err == nil && l.unindexed > 0 {
+		l.maintainSoon()
+	}
+	return err
+}
+
+// loadGuess takes the closed segments from the manifest. What follows them must be the open one.
+func (l *Log) loadGuess(ctx context.Context, m *manifest) error {
+	l.guessed, l.end = true, end{segment: 1}
+	for _, s := range m.segments {
+		segment := &closedSegment{first: s.first, next: s.next, size: s.size}
+		segment.hash.Store(&s.hash)
+		l.segments = append(l.segments, segment)
+	}
+	if len(m.segments) > 0 {
+		l.end = end{segment: m.head().Position + 1, head: m.head()}
+	}
+	l.runs = m.runs
+	if err := l.catchUp(ctx, 4*l.options.ReadSize+firstRead); err != nil {
+		return err
+	}
+	if l.end.offset == 0 {
+		if err := l.confirmEmpty(ctx); err != nil {
+			return err
+		}
+	}
+	l.guessed = false
+	return nil
+}
+
+// confirmEmpty checks the head before an empty segment, since no line of it does.
+func (l *Log) confirmEmpty(ctx context.Context) error {
+	if len(l.segments) == 0 {
+		return nil
+	}
+	head, err := l.closedHead(ctx, l.segments[len(l.segments)-1], l.lastBut(1))
+	if err == nil && head != l.end.head {
+		err = errGuess
+	}
+	return err
+}
+
+// lastBut is the nth closed segment before the last; nil when there is none.
+func (l *Log) lastBut(n int) *closedSegment {
+	if len(l.segments) <= n {
+		return nil
+	}
+	return l.segments[len(l.segments)-1-n]
+}
+
+// loadListed takes the segments from the list of files, and the indexes from the manifest as far as
+// it agrees with them.
+func (l *Log) loadListed(ctx context.Context, m *manifest) error {
+	l.guessed, l.listed = false, true
+	l.segments, l.end, l.recent, l.runs = nil, end{segment: 1}, new(recent), nil
 	size, err := l.list(ctx)
 	if err != nil {
 		return err
 	}
-	if err := l.begin(ctx); err != nil {
+	if last := l.lastBut(0); last != nil {
+		head, err := l.closedHead(ctx, last, l.lastBut(1))
+		if err != nil {
+			return err
+		}
+		last.hash.Store(&head.Hash)
+		l.end.head = head
+	}
+	if err := l.catchUp(ctx, int(min(size, mostRead))+firstRead); err != nil {
 		return err
 	}
-	return l.catchUp(ctx, int(min(size, mostRead))+firstRead)
+	if m, err = l.agreed(ctx, m, l.parts()); err != nil {
+		return err
+	}
+	l.runs, l.unindexed = m.runs, len(l.segments)-m.indexed()
+	return nil
+}
+
+// relist takes the closed segments from the list of files, if they were from the manifest, and has
+// the manifest built anew. It reports whether it did: what seemed corrupt may only have
+// seemed so.
+func (l *Log) relist(ctx context.Context) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.listed {
+		return false
+	}
+	known, open, was := l.segments, l.end, l.end.segment
+	l.segments = nil
+	_, err := l.list(ctx)
+	l.end = open
+	if err != nil || len(l.segments) < len(known) && l.end.segment == was {
+		l.segments = known
+		return false
+	}
+	l.segments = l.segments[:segmentsBefore(l.segments, was)]
+	for _, r := range l.runs {
+		l.bad[r.id] = true
+	}
+	l.runs, l.listed, l.unindexed = nil, true, len(l.segments)
+	l.maintainSoon()
+	return true
+}
+
+// segmentsBefore is how many of the segments end at a position or before.
+func segmentsBefore(segments []*closedSegment, position core.Position) int {
+	return sort.Search(len(segments), func(i int) bool { return segments[i].next > position })
 }
 
 // list fills in the closed segments, and where the last one begins, and reports its size.
@@ -60,24 +171,9 @@ func parseName(name string) (first core.Position, ok bool) {
 	return first, err == nil && n > 0 && name == segmentName(first)
 }
 
-// begin takes the head from the end of the segment before the last.
-func (l *Log) begin(ctx context.Context) error {
-	if len(l.segments) == 0 {
-		return nil
-	}
-	head, err := l.closedHead(ctx, len(l.segments)-1)
-	if err != nil {
-		return err
-	}
-	l.segments[len(l.segments)-1].hash.Store(&head.Hash)
-	l.end.head = head
-	return nil
-}
-
-// closedHead is the head as it was when closed segment i was closed: its last event, checked
-// against the hash of the one before.
-func (l *Log) closedHead(ctx context.Context, i int) (head core.Head, err error) {
-	c := l.segments[i]
+// closedHead is the head as it was when a segment was closed: its last event, checked against the
+// hash of the one before, which may be in the segment before.
+func (l *Log) closedHead(ctx context.Context, c, before *closedSegment) (head core.Head, err error) {
 	last, err := l.readLastLines(ctx, c)
 	if err != nil {
 		return head, err
@@ -85,8 +181,8 @@ func (l *Log) closedHead(ctx context.Context, i int) (head core.Head, err error)
 	previous, ok := core.Hash{}, true
 	if last.event > 0 {
 		previous, ok = statedHash(last.text[:last.event])
-	} else if i > 0 {
-		previous, err = l.statedEnd(ctx, l.segments[i-1])
+	} else if before != nil {
+		previous, err = l.statedEnd(ctx, before)
 	}
 	if err != nil {
 		return head, err

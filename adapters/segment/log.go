@@ -28,6 +28,8 @@ type Options struct {
 	MaxAppends int
 	// ReadSize is how many bytes a long read asks for at once; 0 is 1 MiB.
 	ReadSize int
+	// Manual says that indexes are built by Maintain alone, not in the background.
+	Manual bool
 	// Log is told what is repaired; nil is slog's default.
 	Log *slog.Logger
 }
@@ -61,7 +63,19 @@ type Log struct {
 	end      end              // guarded by mu
 	recent   *recent          // guarded by mu; what the open segment holds, up to end
 	doubtful bool             // guarded by mu; an append's outcome is unknown, so the end may be behind end
+	guessed  bool             // guarded by mu; the end was taken from the manifest, and not yet confirmed
+	listed   bool             // guarded by mu; whether segments are as the files are, not as the manifest says
 	buffer   []byte           // guarded by mu; see scratch
+
+	runs      []*run          // guarded by mu; the indexes of the closed segments, without a gap
+	bad       map[string]bool // guarded by mu; the ids of runs that were found damaged
+	unindexed int             // guarded by mu; how many closed segments have no run
+	scheduled bool            // guarded by mu; whether maintenance goes on in the background
+
+	maintaining sync.Mutex // serialises Maintain. It is locked before mu
+	background  context.Context
+	stop        context.CancelFunc
+	running     sync.WaitGroup
 }
 
 var (
@@ -103,7 +117,8 @@ func segmentName(first core.Position) string {
 // Open opens the log that files hold. Where the end was torn by an interrupted append it is
 // cut behind the last whole request, and what was cut is kept beside.
 func Open(ctx context.Context, files Files, options Options) (*Log, error) {
-	l := &Log{files: files, options: options.withDefaults(), recent: new(recent)}
+	l := &Log{files: files, options: options.withDefaults(), recent: new(recent), bad: map[string]bool{}}
+	l.background, l.stop = context.WithCancel(context.Background())
 	if err := l.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -156,14 +171,19 @@ func (l *Log) readIdentity(ctx context.Context) (string, error) {
 }
 
 func (l *Log) createIdentity(ctx context.Context) (string, error) {
-	random := make([]byte, identitySize/2)
-	rand.Read(random) // never fails
-	id := hex.EncodeToString(random)
+	id := randomText(identitySize / 2)
 	err := l.files.Create(ctx, identityName, []byte(identityOpen+id+identityClose))
 	if errors.Is(err, core.ErrConflict) {
 		return l.readIdentity(ctx)
 	}
 	return id, err
+}
+
+// randomText is that many random bytes in hex.
+func randomText(size int) string {
+	random := make([]byte, size)
+	rand.Read(random) // never fails
+	return hex.EncodeToString(random)
 }
 
 // Head reports the last durable event's position, hash and recorded time.
@@ -174,8 +194,11 @@ func (l *Log) Head(ctx context.Context) (core.Head, error) {
 	return l.end.head, err
 }
 
-// Close lets go of the files, if they have to be. Nothing may be called after it.
+// Close stops what goes on in the background, waits for it, and lets go of the files, if they have
+// to be. Nothing may be called after it.
 func (l *Log) Close() error {
+	l.stop()
+	l.running.Wait()
 	if closer, ok := l.files.(io.Closer); ok {
 		return closer.Close()
 	}

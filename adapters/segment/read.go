@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"sort"
@@ -13,6 +14,7 @@ import (
 type view struct {
 	head  core.Head
 	parts []part // all segments, the open one last
+	runs  []*run // which index them
 }
 
 // look takes a view, up to the log's end. While nothing can be added to the open segment, it
@@ -24,16 +26,20 @@ func (l *Log) look(ctx context.Context, visit func(*recent)) (v view, err error)
 		return v, err
 	}
 	visit(l.recent)
-	v.head, v.parts = l.end.head, make([]part, 0, len(l.segments)+1)
+	return view{head: l.end.head, parts: l.parts(), runs: l.runs}, nil
+}
+
+// parts are the log's segments, the open one last. The caller holds mu.
+func (l *Log) parts() []part {
+	parts := make([]part, 0, len(l.segments)+1)
 	var before *closedSegment
-	for _, s := range l.segments {
-		v.parts = append(v.parts, part{segment: s, before: before, first: s.first, next: s.next, size: s.size, closed: true})
+	for n, s := range l.segments {
+		parts = append(parts, part{ordinal: n, segment: s, before: before, first: s.first, next: s.next, size: s.size, closed: true})
 		before = s
 	}
-	v.parts = append(v.parts, part{
-		before: before, first: l.end.segment, next: l.end.head.Position + 1, size: l.end.offset, closed: l.end.shut,
+	return append(parts, part{
+		ordinal: len(parts), before: before, first: l.end.segment, next: l.end.head.Position + 1, size: l.end.offset, closed: l.end.shut,
 	})
-	return v, nil
 }
 
 // at is the place of the segment that holds a position.
@@ -45,7 +51,11 @@ func (v view) at(position core.Position) int {
 func (l *Log) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
 	return func(yield func(core.Event, error) bool) {
 		r := reading{log: l, query: q, filter: l.keyer.filter(q.Filter), yield: yield}
-		if err := r.run(ctx); err != nil && !r.stopped {
+		err := r.run(ctx)
+		if errors.Is(err, core.ErrCorrupt) && !r.stopped && l.relist(ctx) {
+			err = r.resume(ctx)
+		}
+		if err != nil && !r.stopped {
 			yield(core.Event{}, err)
 		}
 	}
@@ -57,16 +67,20 @@ type reading struct {
 	query     core.Query
 	filter    storedFilter
 	view      view
+	lookup    lookup
 	open      blocks        // where in the open segment there may be what the filter selects
 	low, high core.Position // the first and last position looked at
 	passed    bool          // a line beyond high was seen
 	yielded   int
+	newest    core.Position // the last position that was yielded
 	yield     func(core.Event, error) bool
 	stopped   bool // whether yield is not to be called any more
 }
 
 func (r *reading) run(ctx context.Context) (err error) {
+	r.passed = false
 	r.view, err = r.log.look(ctx, func(open *recent) { r.open = r.filter.where(open.blocks) })
+	r.lookup = lookup{log: r.log, runs: r.view.runs}
 	if err == nil {
 		err = r.bound(ctx)
 	}
@@ -82,6 +96,19 @@ func (r *reading) run(ctx context.Context) (err error) {
 		}
 	}
 	return err
+}
+
+// resume reads on behind what was yielded.
+func (r *reading) resume(ctx context.Context) error {
+	switch {
+	case r.newest > 0 && r.query.Backward && r.newest == 1:
+		return nil
+	case r.newest > 0 && r.query.Backward:
+		r.query.From = r.newest - 1
+	case r.newest > 0:
+		r.query.From = r.newest + 1
+	}
+	return r.run(ctx)
 }
 
 // bound turns the query's positions and times into the first and last position.
@@ -116,10 +143,10 @@ func (r *reading) bound(ctx context.Context) (err error) {
 func (r *reading) spans(ctx context.Context, p part) ([]span, error) {
 	found := r.open
 	if p.segment != nil {
-		found = r.filter.where(func(k key) blocks { return r.log.lookup(ctx, p, k) })
+		found = r.filter.where(func(k key) blocks { return r.lookup.blocks(ctx, p, k) })
 	}
-	if found.empty() {
-		return nil, nil
+	if r.lookup.err != nil || found.empty() {
+		return nil, r.lookup.err
 	}
 	whole := span{0, p.size}
 	if r.low > p.first {
@@ -257,7 +284,7 @@ func (r *reading) emit(lines []string) error {
 		if !r.query.Selects(&e) {
 			continue
 		}
-		r.yielded++
+		r.yielded, r.newest = r.yielded+1, e.Position
 		if !r.yield(e, nil) || r.yielded == r.query.Limit {
 			r.stopped = true
 			return nil

@@ -12,6 +12,7 @@ import (
 
 // part is what is looked at of one segment.
 type part struct {
+	ordinal     int            // the number of segments before
 	segment     *closedSegment // nil for the open one
 	before      *closedSegment // the one before; nil for the first
 	first, next core.Position

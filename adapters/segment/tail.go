@@ -24,6 +24,8 @@ func (l *Log) catchUp(ctx context.Context, size int) error {
 		n, err := l.files.ReadAt(ctx, l.end.name(), l.scratch(size), l.end.offset)
 		ended := errors.Is(err, io.EOF)
 		switch {
+		case errors.Is(err, core.ErrNotFound) && l.guessed:
+			return errGuess
 		case errors.Is(err, core.ErrNotFound):
 			if err = l.createSegment(ctx); err != nil {
 				return err
@@ -67,6 +69,8 @@ func (l *Log) take(ctx context.Context, text []byte, ended bool) (more bool, err
 		return false, err
 	case rolled && used < len(text):
 		return false, corrupt(before.name(), before.offset+int64(used), l.end.head.Position, "%q behind the segment's closing line", clip(text[used:]))
+	case rolled && l.guessed && !l.end.shut:
+		return false, errGuess
 	case rolled:
 		return !l.end.shut, nil
 	case ended && used < len(text):
@@ -192,4 +196,13 @@ func (l *Log) closed(shut bool, size int64) {
 	l.segments = append(l.segments, segment)
 	l.end = end{segment: head.Position + 1, head: head}
 	l.recent = new(recent)
+	if forgotten := l.lastBut(mostRecent); forgotten != nil {
+		forgotten.recent.Store(nil)
+	}
+	if l.unindexed++; l.unindexed >= mostRecent/2 {
+		l.maintainSoon() // who closed them does not get to it
+	}
 }
+
+// mostRecent is how many closed segments have their index kept in memory where it can't be written.
+const mostRecent = 4

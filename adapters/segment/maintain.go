@@ -1,0 +1,224 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"eventstore/core"
+)
+
+// Maintain brings the indexes of the closed segments up to date: it indexes those that are
+// not, merges, and removes what a merge before the last replaced. It may be called at any time, and
+// stopped at any point; whoever closes a segment calls it in the background.
+func (l *Log) Maintain(ctx context.Context) error {
+	l.maintaining.Lock()
+	defer l.maintaining.Unlock()
+	for {
+		err := l.maintain(ctx)
+		if !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+}
+
+// errChanged says that another process has written the manifest meanwhile.
+var errChanged = errors.New("another process maintains the index")
+
+func (l *Log) maintain(ctx context.Context) error {
+	l.mu.Lock()
+	parts, bad := l.parts(), maps.Clone(l.bad)
+	l.mu.Unlock()
+	m, err := l.readManifest(ctx)
+	if err != nil {
+		return err
+	}
+	if m, err = l.agreed(ctx, m, parts); err != nil {
+		return err
+	}
+	m = m.before(bad)
+	l.adopt(m)
+	for m.indexed() < len(parts)-1 {
+		if m, err = l.indexNext(ctx, m, parts[m.indexed()]); err != nil {
+			return fmt.Errorf("indexing: %w", err)
+		}
+		l.adopt(m)
+	}
+	return nil
+}
+
+// agreed is the part of a manifest that agrees with the log: no more segments than it has, each
+// of its length, and the last one with its hash.
+func (l *Log) agreed(ctx context.Context, m *manifest, parts []part) (*manifest, error) {
+	n := len(m.segments)
+	good := n < len(parts)
+	for i := 0; good && i < n; i++ {
+		good = m.segments[i].first == parts[i].first && m.segments[i].next == parts[i].next && m.segments[i].size == parts[i].size
+	}
+	if good && n > 0 {
+		hash, err := l.statedEnd(ctx, parts[n-1].segment)
+		if err != nil {
+			return nil, err
+		}
+		good = hash == m.segments[n-1].hash
+	}
+	if !good || m.indexed() < n {
+		return &manifest{sum: m.sum}, nil
+	}
+	return m, nil
+}
+
+// before is the manifest without the first run that is bad and all that follow.
+func (m *manifest) before(bad map[string]bool) *manifest {
+	n := slices.IndexFunc(m.runs, func(r *run) bool { return bad[r.id] })
+	if n < 0 {
+		return m
+	}
+	return &manifest{sum: m.sum, segments: m.segments[:m.runs[n].from], runs: m.runs[:n], retired: m.retired}
+}
+
+// indexNext indexes one more segment, merges its run with those of its size and below, and
+// writes the manifest.
+func (l *Log) indexNext(ctx context.Context, m *manifest, p part) (*manifest, error) {
+	head, recent, err := l.indexOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	r, err := recent.write(ctx, l.files, len(m.segments))
+	if err != nil {
+		return nil, err
+	}
+	facts := segmentFacts{first: p.first, next: p.next, size: p.size, hash: head.Hash, recorded: head.Recorded}
+	next, err := m.with(ctx, l.files, facts, r)
+	if err != nil {
+		return nil, err
+	}
+	return next, l.replaceManifest(ctx, m, next)
+}
+
+// replaceManifest writes the next manifest, if the one it is made from is still there, and removes
+// what no reader needs any more.
+func (l *Log) replaceManifest(ctx context.Context, m, next *manifest) error {
+	now, err := l.readManifest(ctx)
+	if err != nil {
+		return err
+	}
+	if now.sum != m.sum {
+		return errors.Join(errChanged, removeAll(ctx, l.files, next.runs[len(next.runs)-1].names()))
+	}
+	encoded := next.encode(l.id)
+	if err := l.files.Put(ctx, manifestName, encoded); err != nil {
+		return fmt.Errorf("writing the manifest: %w", err)
+	}
+	return removeAll(ctx, l.files, m.retired)
+}
+
+func removeAll(ctx context.Context, files Files, names []string) error {
+	for _, name := range names {
+		if err := files.Remove(ctx, name); err != nil {
+			return fmt.Errorf("removing an index: %w", err)
+		}
+	}
+	return nil
+}
+
+// with is the manifest with one more segment and its run, which is merged with those before it of
+// its level.
+func (m *manifest) with(ctx context.Context, files Files, facts segmentFacts, r *run) (*manifest, error) {
+	next := &manifest{segments: append(m.segments[:len(m.segments):len(m.segments)], facts)}
+	keep := len(m.runs)
+	for keep > 0 && level(m.runs[keep-1].to-m.runs[keep-1].from) == level(r.to-m.runs[keep-1].to) {
+		keep--
+	}
+	merged := append(m.runs[keep:len(m.runs):len(m.runs)], r)
+	if len(merged) > 1 {
+		var err error
+		if r, err = mergeRuns(ctx, files, merged); err != nil {
+			return nil, err
+		}
+		for _, old := range merged {
+			next.retired = append(next.retired, old.names()...)
+		}
+	}
+	next.runs = append(m.runs[:keep:keep], r)
+	return next, nil
+}
+
+// level is the tier of a run of that many segments. Two runs of one level are merged, so there is
+// at most one of each, and as many levels as the number of segments has digits to the base 8.
+func level(segments int) (n int) {
+	for ; segments >= 8; segments /= 8 {
+		n++
+	}
+	return n
+}
+
+func (r *run) names() (names []string) {
+	for n := range r.parts {
+		names = append(names, r.partName(n))
+	}
+	return names
+}
+
+// indexOf is the index of a closed segment, from memory or by reading it, and the head as it was
+// when it was closed.
+func (l *Log) indexOf(ctx context.Context, p part) (core.Head, *recent, error) {
+	if r := p.segment.recent.Load(); r != nil {
+		head, err := l.closedHead(ctx, p.segment, p.before)
+		return head, r, err
+	}
+	r, last := new(recent), line{}
+	pass := l.pass(p, span{0, p.size})
+	for {
+		c, err := pass.next(ctx)
+		if err != nil {
+			return core.Head{}, nil, err
+		}
+		if len(c.text) == 0 {
+			break
+		}
+		c.each(func(offset int64, text []byte) bool {
+			last, _ = scanLine(text)
+			r.add(l.keyer, offset, last)
+			return true
+		})
+		last.recorded = append([]byte(nil), last.recorded...)
+	}
+	if last.position != p.next-1 {
+		return core.Head{}, nil, corrupt(p.name(), p.size, last.position, "the segment ends where position %d must", p.next-1)
+	}
+	return core.Head{Position: last.position, Hash: pass.chain.Hash(), Recorded: parseRecorded(last.recorded)}, r, nil
+}
+
+// adopt has readers use a manifest's runs, and drops what was kept in memory in their place.
+func (l *Log) adopt(m *manifest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.runs = m.runs
+	for _, s := range l.segments[:min(m.indexed(), len(l.segments))] {
+		s.recent.Store(nil)
+	}
+	l.unindexed = len(l.segments) - m.indexed()
+}
+
+// maintainSoon maintains in the background, unless that is under way. The caller holds mu.
+func (l *Log) maintainSoon() {
+	if l.options.Manual || l.scheduled || l.background.Err() != nil {
+		return
+	}
+	l.scheduled = true
+	l.running.Go(func() {
+		for again := true; again; {
+			err := l.Maintain(l.background)
+			l.mu.Lock()
+			again = err == nil && l.unindexed > 0
+			l.scheduled = again
+			l.mu.Unlock()
+			if err != nil && !errors.Is(err, context.Canceled) {
+				l.options.Log.Warn("index not up to date", "error", err)
+			}
+		}
+	})
+}

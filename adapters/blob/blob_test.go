@@ -2,6 +2,8 @@ package blob_test
 
 import (
 	"crypto/rand"
+	"flag"
+	"os"
 	"strings"
 	"testing"
 
@@ -15,6 +17,15 @@ import (
 	"eventstore/core/coretest"
 	"eventstore/test/servers"
 )
+
+// TestMain has more tests wait for the storage at once than there are processors.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func account(t *testing.T) blob.Account {
 	t.Helper()

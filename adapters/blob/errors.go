@@ -115,10 +115,14 @@ func unknown(err error) bool {
 	return err != nil
 }
 
-// unavailable is a failed read's error: what is not about the thing read is about the storage.
+// unavailable is a failed read's error: what is not there is not found, and all else is about
+// the storage, whatever it answered.
 func unavailable(err error) error {
-	if unknown(err) {
+	switch {
+	case err == nil, errors.Is(err, core.ErrNotFound), errors.Is(err, core.ErrUnavailable):
+		return err
+	case unknown(err):
 		return fmt.Errorf("%w: %w", core.ErrUnavailable, err)
 	}
-	return err
+	return fmt.Errorf("%w: %v", core.ErrUnavailable, err)
 }

@@ -22,6 +22,10 @@ func checkContainer(name string) error {
 	return nil
 }
 
+// topicsPrefix stands before the name of a topic that has no prefix of its own; "log" is a topic's
+// name like any other.
+const topicsPrefix = "topics/"
+
 // segmentNames are the names under a prefix that belong to the log there.
 var segmentNames = []string{"log", "index", "log.json"}
 
@@ -31,15 +35,18 @@ func checkPrefix(prefix string) error {
 		return core.Invalid("options.prefix", "has %d bytes; the most is 512", len(prefix))
 	}
 	parts := strings.Split(prefix, "/")
-	for _, part := range parts {
+	for i, part := range parts {
 		switch {
 		case strings.Trim(part, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" || strings.Trim(part, ".") == "":
 			return core.Invalid("options.prefix", "%q is not made of names of letters, digits, -, _ and . with single slashes between them", prefix)
 		case strings.HasSuffix(part, "."):
 			return core.Invalid("options.prefix", "%q has a name that ends with a dot, which Azure does not keep", prefix)
-		case slices.Contains(segmentNames, part):
+		case slices.Contains(segmentNames, part) && (i != 1 || parts[0]+"/" != topicsPrefix):
 			return core.Invalid("options.prefix", "%q has the name %s in it, which stands for a part of a log", prefix, part)
 		}
+	}
+	if prefix+"/" == topicsPrefix {
+		return core.Invalid("options.prefix", "%q is what stands before the topics that have no prefix; add a name", prefix)
 	}
 	if parts[0]+"/" == documentsPrefix {
 		return core.Invalid("options.prefix", "%q begins with documents, where an instance keeps its own", prefix)

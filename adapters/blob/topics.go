@@ -62,7 +62,7 @@ func (t *Topics) Complete(config core.TopicConfig) (core.TopicConfig, error) {
 			return config, core.Invalid("options."+option, "is not an option of the blob adapter, which has container and prefix")
 		}
 	}
-	options := map[string]string{optionContainer: t.config.Container, optionPrefix: "topics/" + config.Name}
+	options := map[string]string{optionContainer: t.config.Container, optionPrefix: topicsPrefix + config.Name}
 	maps.Copy(options, config.Options)
 	options[optionPrefix] = strings.TrimSuffix(options[optionPrefix], "/")
 	config.Options = options

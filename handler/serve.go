@@ -93,7 +93,7 @@ func (a *application) greet(ctx context.Context, p process, s settings, address 
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	if _, err := a.documents.Get(ctx, "health", "none"); err != nil && !errors.Is(err, core.ErrNotFound) {
-		return fmt.Errorf("EVENTSTORE_STORE can't be used: %w", err)
+		return fmt.Errorf("EVENTSTORE_STORE is %s, which can't be used: %w", s.store, err)
 	}
 	url, key := "http://"+localName(address), ""
 	if len(s.keys) > 0 {

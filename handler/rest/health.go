@@ -24,6 +24,8 @@ type Finding struct {
 	Status string `json:"status"` // ok, or degraded
 	Ms     *int64 `json:"ms,omitzero"`
 	Reason string `json:"reason,omitzero"` // what is wrong; it is shown to readers, so nothing secret
+
+	cause error // for the log
 }
 
 type healthAnswer struct {
@@ -42,7 +44,7 @@ func (a *api) health(w http.ResponseWriter, r *http.Request) error {
 	answer := healthAnswer{Status: "ok", Version: a.Version, Checks: a.checks(ctx)}
 	for name, finding := range answer.Checks {
 		if finding.Status != "ok" {
-			a.Log.WarnContext(r.Context(), "health", "check", name, "status", finding.Status, "reason", finding.Reason)
+			a.Log.WarnContext(r.Context(), "health", "check", name, "status", finding.Status, "reason", finding.Reason, "cause", finding.cause)
 			answer.Status = worse(answer.Status, finding.Status)
 		}
 	}
@@ -114,7 +116,7 @@ func checkTopic(ctx context.Context, topic *topics.Topic) map[string]Finding {
 func (a *api) failedTopics(context.Context) map[string]Finding {
 	found := map[string]Finding{}
 	for name, err := range a.Topics.Failed() {
-		found["topic:"+name] = Finding{Status: "degraded", Reason: problemOf(err).Detail}
+		found["topic:"+name] = Finding{Status: "degraded", Reason: problemOf(err).Detail, cause: err}
 	}
 	return found
 }
@@ -122,7 +124,7 @@ func (a *api) failedTopics(context.Context) map[string]Finding {
 func findingOf(err error, begin time.Time) Finding {
 	ms := time.Since(begin).Milliseconds()
 	if err != nil {
-		return Finding{Status: "degraded", Ms: &ms, Reason: problemOf(err).Detail}
+		return Finding{Status: "degraded", Ms: &ms, Reason: problemOf(err).Detail, cause: err}
 	}
 	return Finding{Status: "ok", Ms: &ms}
 }

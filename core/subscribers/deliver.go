@@ -232,7 +232,7 @@ func (s *Service) newRun(sub *subscription, log core.Log, now, end time.Time) *r
 func (r *run) work(now time.Time) bool {
 	until := now.Add(r.Linger)
 	switch {
-	case r.sub.relist || r.st.Rewinding || r.head.Position < r.st.Seen.Position:
+	case r.sub.relist || r.st.Rewinding || r.head.Position < r.st.Seen.Position || r.head.Position == r.st.Seen.Position && r.st.Seen != placeOf(r.head):
 		return true
 	case r.st.Quiet.After(until):
 		return false

@@ -235,3 +235,10 @@ func settle(t testing.TB, s *subscribers.Service, id string, done func(subscribe
 }
 
 func caughtUp(st subscribers.Status) bool { return st.Lag == 0 && st.State == "active" }
+
+func decodeOne(d core.Delivery) (e received) {
+	if err := json.Unmarshal(d.Body, &e); err != nil {
+		panic(err)
+	}
+	return e
+}

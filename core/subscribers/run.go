@@ -254,6 +254,7 @@ func (r *run) free(lane string) bool { return r.held[lane] == 0 && !r.busy[lane]
 
 // fill reads on until the window is full, an event waits, or the log ends.
 func (r *run) fill(ctx context.Context) error {
+	r.window.next()
 	for r.window.read <= r.head.Position && !r.window.full() && !r.enough() {
 		if err := r.read(ctx); err != nil {
 			return err

@@ -113,7 +113,7 @@ func (l *Log) roll(ctx context.Context, at end) (end, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.end.segment == at.segment {
-		l.closed(false, int64(len(closing)))
+		l.closeSegment(false, int64(len(closing)))
 	}
 	l.maintainSoon()
 	next := l.end
@@ -174,7 +174,7 @@ func (l *Log) CloseLog(ctx context.Context, after core.Head) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.end.segment == at.segment && !l.end.shut {
-		l.closed(true, int64(len(shutLine)+1))
+		l.closeSegment(true, int64(len(shutLine)+1))
 	}
 	return nil
 }

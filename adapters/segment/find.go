@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"eventstore/core"
 )
@@ -27,18 +28,19 @@ func (l *Log) find(ctx context.Context, ids []string) (map[string]core.Position,
 	}
 	var where blocks
 	v, err := l.look(ctx, func(open *recent) { where = f.where(open.blocks) })
+	if err == nil {
+		err = f.search(ctx, v.open, where)
+	}
+	if err != nil || len(f.wanted) == 0 {
+		return f.found, err
+	}
 	lookup := lookup{log: l, runs: v.runs}
-	for n := len(v.parts) - 1; n >= 0 && err == nil && len(f.wanted) > 0; n-- {
-		p := v.parts[n]
-		if p.segment != nil {
-			where = f.where(func(k key) blocks { return lookup.blocks(ctx, p, k) })
-			err = lookup.err
-		}
-		if err == nil {
-			err = f.search(ctx, p, where)
+	for ordinal, where := range lookup.each(ctx, v, f.keys()) {
+		if err = f.search(ctx, v.part(ordinal), where); err != nil || len(f.wanted) == 0 {
+			return f.found, err
 		}
 	}
-	return f.found, err
+	return f.found, lookup.err
 }
 
 // finding is one Find under way.
@@ -48,10 +50,20 @@ type finding struct {
 	found  map[string]core.Position
 }
 
+// keys are those of the wanted ids.
+func (f *finding) keys() []key {
+	keys := make([]key, 0, len(f.wanted))
+	for stored := range f.wanted {
+		keys = append(keys, f.log.keyer.key(idKey, []byte(stored)))
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // where is the set of blocks that may hold a wanted id.
 func (f *finding) where(lookup func(key) blocks) (found blocks) {
-	for stored := range f.wanted {
-		if one := lookup(f.log.keyer.key(idKey, []byte(stored))); !one.empty() {
+	for _, k := range f.keys() {
+		if one := lookup(k); !one.empty() {
 			found = found.union(one)
 		}
 	}

@@ -40,9 +40,7 @@ func (l *Log) load(ctx context.Context) error {
 func (l *Log) loadGuess(ctx context.Context, m *manifest) error {
 	l.guessed, l.end = true, end{segment: 1}
 	for _, s := range m.segments {
-		segment := &closedSegment{first: s.first, next: s.next, size: s.size}
-		segment.hash.Store(&s.hash)
-		l.segments = append(l.segments, segment)
+		l.addClosed(s.first, s.next, s.size).hash.Store(&s.hash)
 	}
 	if len(m.segments) > 0 {
 		l.end = end{segment: m.head().Position + 1, head: m.head()}
@@ -62,48 +60,60 @@ func (l *Log) loadGuess(ctx context.Context, m *manifest) error {
 
 // confirmEmpty checks the head before an empty segment, since no line of it does.
 func (l *Log) confirmEmpty(ctx context.Context) error {
-	if len(l.segments) == 0 {
+	last := l.lastClosed()
+	if last == nil {
 		return nil
 	}
-	head, err := l.closedHead(ctx, l.segments[len(l.segments)-1], l.lastBut(1))
+	head, err := l.closedHead(ctx, *last)
 	if err == nil && head != l.end.head {
 		err = errGuess
 	}
 	return err
 }
 
-// lastBut is the nth closed segment before the last; nil when there is none.
-func (l *Log) lastBut(n int) *closedSegment {
-	if len(l.segments) <= n {
+// addClosed adds a segment behind the closed ones.
+func (l *Log) addClosed(first, next core.Position, size int64) *closedSegment {
+	p := part{ordinal: len(l.closed), segment: new(closedSegment), first: first, next: next, size: size, closed: true}
+	if last := l.lastClosed(); last != nil {
+		p.before = last
+	}
+	l.closed = append(l.closed, p)
+	return p.segment
+}
+
+// lastClosed is the last closed segment; nil when there is none.
+func (l *Log) lastClosed() *part {
+	if len(l.closed) == 0 {
 		return nil
 	}
-	return l.segments[len(l.segments)-1-n]
+	last := l.closed[len(l.closed)-1]
+	return &last
 }
 
 // loadListed takes the segments from the list of files, and the indexes from the manifest as far as
 // it agrees with them.
 func (l *Log) loadListed(ctx context.Context, m *manifest) error {
 	l.guessed, l.listed = false, true
-	l.segments, l.end, l.recent, l.runs = nil, end{segment: 1}, new(recent), nil
+	l.closed, l.end, l.recent, l.runs = nil, end{segment: 1}, new(recent), nil
 	size, err := l.list(ctx)
 	if err != nil {
 		return err
 	}
-	if last := l.lastBut(0); last != nil {
-		head, err := l.closedHead(ctx, last, l.lastBut(1))
+	if last := l.lastClosed(); last != nil {
+		head, err := l.closedHead(ctx, *last)
 		if err != nil {
 			return err
 		}
-		last.hash.Store(&head.Hash)
+		last.segment.hash.Store(&head.Hash)
 		l.end.head = head
 	}
 	if err := l.catchUp(ctx, int(min(size, mostRead))+firstRead); err != nil {
 		return err
 	}
-	if m, err = l.agreed(ctx, m, l.parts()); err != nil {
+	if m, err = l.agreed(ctx, m, l.closed); err != nil {
 		return err
 	}
-	l.runs, l.unindexed = m.runs, len(l.segments)-m.indexed()
+	l.runs, l.unindexed = m.runs, len(l.closed)-m.indexed()
 	return nil
 }
 
@@ -116,26 +126,25 @@ func (l *Log) relist(ctx context.Context) bool {
 	if l.listed {
 		return false
 	}
-	known, open, was := l.segments, l.end, l.end.segment
-	l.segments = nil
+	known, open := l.closed, l.end
+	l.closed = nil
 	_, err := l.list(ctx)
-	l.end = open
-	if err != nil || len(l.segments) < len(known) && l.end.segment == was {
-		l.segments = known
+	l.closed = l.closed[:closedBefore(l.closed, open.segment)]
+	if l.end = open; err != nil || len(l.closed) == 0 || l.lastClosed().next != open.segment {
+		l.closed = known
 		return false
 	}
-	l.segments = l.segments[:segmentsBefore(l.segments, was)]
 	for _, r := range l.runs {
 		l.bad[r.id] = true
 	}
-	l.runs, l.listed, l.unindexed = nil, true, len(l.segments)
+	l.runs, l.listed, l.unindexed = nil, true, len(l.closed)
 	l.maintainSoon()
 	return true
 }
 
-// segmentsBefore is how many of the segments end at a position or before.
-func segmentsBefore(segments []*closedSegment, position core.Position) int {
-	return sort.Search(len(segments), func(i int) bool { return segments[i].next > position })
+// closedBefore is how many of the segments end before a position.
+func closedBefore(closed []part, position core.Position) int {
+	return sort.Search(len(closed), func(i int) bool { return closed[i].next > position })
 }
 
 // list fills in the closed segments, and where the last one begins, and reports its size.
@@ -154,7 +163,7 @@ func (l *Log) list(ctx context.Context) (size int64, err error) {
 			return 0, &core.CorruptError{Place: info.Name, Position: 1, Reason: "the segments before it are missing"}
 		}
 		if first != 0 {
-			l.segments = append(l.segments, &closedSegment{first: first, next: next, size: size})
+			l.addClosed(first, next, size)
 		}
 		first, size = next, info.Size
 	}
@@ -173,7 +182,7 @@ func parseName(name string) (first core.Position, ok bool) {
 
 // closedHead is the head as it was when a segment was closed: its last event, checked against the
 // hash of the one before, which may be in the segment before.
-func (l *Log) closedHead(ctx context.Context, c, before *closedSegment) (head core.Head, err error) {
+func (l *Log) closedHead(ctx context.Context, c part) (head core.Head, err error) {
 	last, err := l.readLastLines(ctx, c)
 	if err != nil {
 		return head, err
@@ -181,8 +190,8 @@ func (l *Log) closedHead(ctx context.Context, c, before *closedSegment) (head co
 	previous, ok := core.Hash{}, true
 	if last.event > 0 {
 		previous, ok = statedHash(last.text[:last.event])
-	} else if before != nil {
-		previous, err = l.statedEnd(ctx, before)
+	} else {
+		previous, err = l.previous(ctx, c)
 	}
 	if err != nil {
 		return head, err
@@ -211,8 +220,8 @@ func checkedHead(previous core.Hash, text []byte) (core.Head, error) {
 }
 
 // statedEnd is the hash that a closed segment's last event states; it is not checked here.
-func (l *Log) statedEnd(ctx context.Context, c *closedSegment) (core.Hash, error) {
-	if hash := c.hash.Load(); hash != nil {
+func (l *Log) statedEnd(ctx context.Context, c part) (core.Hash, error) {
+	if hash := c.segment.hash.Load(); hash != nil {
 		return *hash, nil
 	}
 	last, err := l.readLastLines(ctx, c)
@@ -223,7 +232,7 @@ func (l *Log) statedEnd(ctx context.Context, c *closedSegment) (core.Hash, error
 	if !ok {
 		return hash, corrupt(c.name(), last.from+int64(last.event), c.next-1, "the line does not end with a hash")
 	}
-	c.hash.Store(&hash)
+	c.segment.hash.Store(&hash)
 	return hash, nil
 }
 
@@ -237,7 +246,7 @@ type lastLines struct {
 
 // readLastLines reads as much of a closed segment's end as it takes to have the last event,
 // and the hash before it if the segment has it, and checks the closing line.
-func (l *Log) readLastLines(ctx context.Context, c *closedSegment) (last lastLines, err error) {
+func (l *Log) readLastLines(ctx context.Context, c part) (last lastLines, err error) {
 	for size := int64(16 << 10); ; size *= 4 {
 		last.from = max(c.size-size, 0)
 		if last.text, err = l.readFull(ctx, c.name(), last.from, c.size); err != nil {

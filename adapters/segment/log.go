@@ -59,13 +59,13 @@ type Log struct {
 	appending sync.Mutex
 
 	mu       sync.Mutex
-	segments []*closedSegment // guarded by mu; in order, and only ever added to
-	end      end              // guarded by mu
-	recent   *recent          // guarded by mu; what the open segment holds, up to end
-	doubtful bool             // guarded by mu; an append's outcome is unknown, so the end may be behind end
-	guessed  bool             // guarded by mu; the end was taken from the manifest, and not yet confirmed
-	listed   bool             // guarded by mu; whether segments are as the files are, not as the manifest says
-	buffer   []byte           // guarded by mu; see scratch
+	closed   []part  // guarded by mu; the closed segments, in order, and only ever added to
+	end      end     // guarded by mu
+	recent   *recent // guarded by mu; what the open segment holds, up to end
+	doubtful bool    // guarded by mu; an append's outcome is unknown, so the end may be behind end
+	guessed  bool    // guarded by mu; the end was taken from the manifest, and not yet confirmed
+	listed   bool    // guarded by mu; whether segments are as the files are, not as the manifest says
+	buffer   []byte  // guarded by mu; see scratch
 
 	runs      []*run          // guarded by mu; the indexes of the closed segments, without a gap
 	bad       map[string]bool // guarded by mu; the ids of runs that were found damaged
@@ -94,16 +94,12 @@ type end struct {
 
 func (e end) name() string { return segmentName(e.segment) }
 
-// closedSegment is a segment that ends with a closing line. But for hash and recent, which are
-// filled in when they are known and dropped when they are not needed, it never changes.
+// closedSegment is what is kept of a closed segment where it is known, and dropped when it is not
+// needed any more.
 type closedSegment struct {
-	first, next core.Position
-	size        int64                     // with its closing line
-	hash        atomic.Pointer[core.Hash] // of its last event; nil when it is not known
-	recent      atomic.Pointer[recent]    // its index, if it was open in this process; nil once there is another
+	hash   atomic.Pointer[core.Hash] // of its last event; nil when it is not known
+	recent atomic.Pointer[recent]    // its index, if it was open in this process; nil once there is another
 }
-
-func (c *closedSegment) name() string { return segmentName(c.first) }
 
 const (
 	logDirectory  = "log/"

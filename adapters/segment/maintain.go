@@ -29,19 +29,19 @@ var errChanged = errors.New("another process maintains the index")
 
 func (l *Log) maintain(ctx context.Context) error {
 	l.mu.Lock()
-	parts, bad := l.parts(), maps.Clone(l.bad)
+	closed, bad := l.closed, maps.Clone(l.bad)
 	l.mu.Unlock()
 	m, err := l.readManifest(ctx)
 	if err != nil {
 		return err
 	}
-	if m, err = l.agreed(ctx, m, parts); err != nil {
+	if m, err = l.agreed(ctx, m, closed); err != nil {
 		return err
 	}
 	m = m.before(bad)
 	l.adopt(m)
-	for m.indexed() < len(parts)-1 {
-		if m, err = l.indexNext(ctx, m, parts[m.indexed()]); err != nil {
+	for m.indexed() < len(closed) {
+		if m, err = l.indexNext(ctx, m, closed[m.indexed()]); err != nil {
 			return fmt.Errorf("indexing: %w", err)
 		}
 		l.adopt(m)
@@ -51,14 +51,14 @@ func (l *Log) maintain(ctx context.Context) error {
 
 // agreed is the part of a manifest that agrees with the log: no more segments than it has, each
 // of its length, and the last one with its hash.
-func (l *Log) agreed(ctx context.Context, m *manifest, parts []part) (*manifest, error) {
+func (l *Log) agreed(ctx context.Context, m *manifest, closed []part) (*manifest, error) {
 	n := len(m.segments)
-	good := n < len(parts)
+	good := n <= len(closed)
 	for i := 0; good && i < n; i++ {
-		good = m.segments[i].first == parts[i].first && m.segments[i].next == parts[i].next && m.segments[i].size == parts[i].size
+		good = m.segments[i].first == closed[i].first && m.segments[i].next == closed[i].next && m.segments[i].size == closed[i].size
 	}
 	if good && n > 0 {
-		hash, err := l.statedEnd(ctx, parts[n-1].segment)
+		hash, err := l.statedEnd(ctx, closed[n-1])
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +166,7 @@ func (r *run) names() (names []string) {
 // when it was closed.
 func (l *Log) indexOf(ctx context.Context, p part) (core.Head, *recent, error) {
 	if r := p.segment.recent.Load(); r != nil {
-		head, err := l.closedHead(ctx, p.segment, p.before)
+		head, err := l.closedHead(ctx, p)
 		return head, r, err
 	}
 	r, last := new(recent), line{}
@@ -197,10 +197,10 @@ func (l *Log) adopt(m *manifest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.runs = m.runs
-	for _, s := range l.segments[:min(m.indexed(), len(l.segments))] {
-		s.recent.Store(nil)
+	for _, p := range l.closed[:min(m.indexed(), len(l.closed))] {
+		p.segment.recent.Store(nil)
 	}
-	l.unindexed = len(l.segments) - m.indexed()
+	l.unindexed = len(l.closed) - m.indexed()
 }
 
 // maintainSoon maintains in the background, unless that is under way. The caller holds mu.

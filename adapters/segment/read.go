@@ -12,9 +12,10 @@ import (
 
 // view is a log as it was at one moment: what lies in it never changes.
 type view struct {
-	head  core.Head
-	parts []part // all segments, the open one last
-	runs  []*run // which index them
+	head   core.Head
+	closed []part // in order
+	open   part
+	runs   []*run // which index the closed ones
 }
 
 // look takes a view, up to the log's end. While nothing can be added to the open segment, it
@@ -26,25 +27,24 @@ func (l *Log) look(ctx context.Context, visit func(*recent)) (v view, err error)
 		return v, err
 	}
 	visit(l.recent)
-	return view{head: l.end.head, parts: l.parts(), runs: l.runs}, nil
+	open := part{ordinal: len(l.closed), before: l.lastClosed(), first: l.end.segment, next: l.end.head.Position + 1, size: l.end.offset, closed: l.end.shut}
+	return view{head: l.end.head, closed: l.closed, open: open, runs: l.runs}, nil
 }
 
-// parts are the log's segments, the open one last. The caller holds mu.
-func (l *Log) parts() []part {
-	parts := make([]part, 0, len(l.segments)+1)
-	var before *closedSegment
-	for n, s := range l.segments {
-		parts = append(parts, part{ordinal: n, segment: s, before: before, first: s.first, next: s.next, size: s.size, closed: true})
-		before = s
+// count is the number of segments.
+func (v view) count() int { return len(v.closed) + 1 }
+
+// part is the segment with that ordinal.
+func (v view) part(ordinal int) part {
+	if ordinal == len(v.closed) {
+		return v.open
 	}
-	return append(parts, part{
-		ordinal: len(parts), before: before, first: l.end.segment, next: l.end.head.Position + 1, size: l.end.offset, closed: l.end.shut,
-	})
+	return v.closed[ordinal]
 }
 
-// at is the place of the segment that holds a position.
+// at is the ordinal of the segment that holds a position.
 func (v view) at(position core.Position) int {
-	return sort.Search(len(v.parts), func(i int) bool { return v.parts[i].first > position }) - 1
+	return sort.Search(v.count(), func(i int) bool { return v.part(i).first > position }) - 1
 }
 
 // Read yields the events that match q, up to the head when the iteration began.
@@ -90,9 +90,9 @@ func (r *reading) run(ctx context.Context) (err error) {
 	first, last := r.view.at(r.low), r.view.at(r.high)
 	for n := first; n <= last && err == nil && !r.stopped; n++ {
 		if r.query.Backward {
-			err = r.backward(ctx, r.view.parts[last-(n-first)])
+			err = r.backward(ctx, r.view.part(last-(n-first)))
 		} else {
-			err = r.forward(ctx, r.view.parts[n])
+			err = r.forward(ctx, r.view.part(n))
 		}
 	}
 	return err

@@ -14,7 +14,7 @@ import (
 type part struct {
 	ordinal     int            // the number of segments before
 	segment     *closedSegment // nil for the open one
-	before      *closedSegment // the one before; nil for the first
+	before      *part          // the segment before; nil for the first
 	first, next core.Position
 	size        int64 // how many bytes of the segment there are to see
 	closed      bool  // whether these end with a closing line
@@ -98,9 +98,7 @@ func (r *pass) start(ctx context.Context) (err error) {
 		r.chain = core.NewChain(previous)
 		return err
 	}
-	if r.at = r.span.from - int64(beforeLine); r.at < 0 {
-		return corrupt(r.part.name(), 0, r.part.first, "the first line is shorter than any event's")
-	}
+	r.at = max(r.span.from-int64(beforeLine), 0) // before beforeLine only the first line begins
 	for {
 		if err := r.read(ctx); err != nil {
 			return err
@@ -205,5 +203,5 @@ func (l *Log) previous(ctx context.Context, p part) (core.Hash, error) {
 	if p.before == nil {
 		return core.Hash{}, nil
 	}
-	return l.statedEnd(ctx, p.before)
+	return l.statedEnd(ctx, *p.before)
 }

@@ -63,19 +63,19 @@ func (l *Log) firstSince(ctx context.Context, v view, t time.Time) (position cor
 		return v.head.Position + 1, nil
 	}
 	since := func(one line) bool { return !parseRecorded(one.recorded).Before(t) }
-	n := sort.Search(len(v.parts), func(i int) bool {
+	n := sort.Search(v.count(), func(i int) bool {
 		if err != nil {
 			return true
 		}
 		var text []byte
-		_, text, err = l.pass(v.parts[i], span{0, v.parts[i].size}).first(ctx)
+		_, text, err = l.pass(v.part(i), span{0, v.part(i).size}).first(ctx)
 		one, ok := scanLine(text)
 		return !ok || since(one)
 	})
 	if err != nil || n == 0 {
 		return 1, err
 	}
-	return l.firstSinceIn(ctx, v.parts[n-1], since)
+	return l.firstSinceIn(ctx, v.part(n-1), since)
 }
 
 // firstSinceIn is the position of the first event of a segment of which since is true, or the one

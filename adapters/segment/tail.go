@@ -178,26 +178,25 @@ func (l *Log) closing(text []byte) error {
 	if err != nil {
 		return corrupt(l.end.name(), l.end.offset, l.end.head.Position+1, "%v", err)
 	}
-	l.closed(shut, int64(len(text))+1)
+	l.closeSegment(shut, int64(len(text))+1)
 	return nil
 }
 
-// closed moves the end behind a closing line of that size.
-func (l *Log) closed(shut bool, size int64) {
+// closeSegment moves the end behind a closing line of that size.
+func (l *Log) closeSegment(shut bool, size int64) {
 	l.end.offset += size
 	if shut {
 		l.end.shut = true
 		return
 	}
 	head := l.end.head
-	segment := &closedSegment{first: l.end.segment, next: head.Position + 1, size: l.end.offset}
+	segment := l.addClosed(l.end.segment, head.Position+1, l.end.offset)
 	segment.hash.Store(&head.Hash)
 	segment.recent.Store(l.recent)
-	l.segments = append(l.segments, segment)
 	l.end = end{segment: head.Position + 1, head: head}
 	l.recent = new(recent)
-	if forgotten := l.lastBut(mostRecent); forgotten != nil {
-		forgotten.recent.Store(nil)
+	if old := len(l.closed) - 1 - mostRecent; old >= 0 {
+		l.closed[old].segment.recent.Store(nil)
 	}
 	if l.unindexed++; l.unindexed >= mostRecent/2 {
 		l.maintainSoon() // who closed them does not get to it

@@ -9,15 +9,15 @@ LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## serve on 127.0.0.1:8080 and keep the events in ./data
-	@go run ./handler
+run: build ## serve on 127.0.0.1:8080 and keep the events in ./data
+	@build/handler
 
 build: ## build the binary, build/handler
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o build/handler ./handler
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o build/handler ./handler
 
 package: ## stage the Functions app in build/app: what is published, zipped and tested
 	@rm -rf $(APP) && mkdir -p $(APP)
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(APP)/handler ./handler
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(APP)/handler ./handler
 	@cp host.json $(APP)/
 	@for file in functions/*/function.json; do \
 		mkdir -p "$(APP)/$$(basename "$$(dirname "$$file")")" && cp "$$file" "$(APP)/$$(basename "$$(dirname "$$file")")/" || exit 1; \

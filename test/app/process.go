@@ -63,7 +63,13 @@ func cleanEnvironment() []string {
 // AwaitReady waits until the server answers; it fails the test when the process ends before.
 func (p *Process) AwaitReady(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	p.AwaitReadyWithin(t, 30*time.Second)
+}
+
+// AwaitReadyWithin is AwaitReady for a command that does something else first.
+func (p *Process) AwaitReadyWithin(t testing.TB, patience time.Duration) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if response, err := http.Get(p.URL + "/"); err == nil {
 			response.Body.Close()
 			return

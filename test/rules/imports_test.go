@@ -20,7 +20,7 @@ var allowed = []struct {
 	{"core", nil},
 	{"core/coretest", []string{"core"}},
 	{"core/projections", []string{"core", "core/topics", "core/queries"}},
-	{"core/subscribers", []string{"core", "core/topics", "core/queries"}},
+	{"core/subscribers", []string{"core", "core/topics", "core/queries", "core/cloudevents"}},
 	{"core/topics", []string{"core"}},
 	{"core/*", []string{"core", "core/topics"}},
 	{"adapters/segment", []string{"core"}},
@@ -30,7 +30,8 @@ var allowed = []struct {
 	{"adapters/*", []string{"core"}},
 	{"handler", []string{"core", "core/*", "adapters/*", "handler/*", "functions", "infra/*"}},
 	{"handler/trigger", nil},
-	{"handler/*", []string{"core", "core/*"}},
+	{"handler/logging", nil},
+	{"handler/*", []string{"core", "core/*", "handler/logging"}},
 	{"functions", nil},
 }
 

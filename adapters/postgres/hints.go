@@ -17,7 +17,7 @@ const (
 	// hintChannel is the channel of all logs of a database; the payload is a log's identity.
 	hintChannel = "eventstore"
 	// relistenAfter is how long a broken listener waits before it connects again.
-	relistenAfter = 5 * time.Second
+	relistenAfter = 2 * time.Second
 )
 
 var notify = statement{"eventstore_notify", `select pg_notify('` + hintChannel + `', $1)`}

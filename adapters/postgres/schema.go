@@ -87,10 +87,12 @@ func (t tables) migrate(ctx context.Context, tx pgx.Tx, migrations []migration) 
 	return nil
 }
 
-// format is the version of the tables, 0 where there are none.
+// format is the version of the tables, 0 where there are none. It asks the catalog's rows, as
+// to_regclass may not see what another session made while this one waited for the lock.
 func (t tables) format(ctx context.Context, tx pgx.Tx) (format int, err error) {
 	var there bool
-	err = tx.QueryRow(ctx, "select to_regclass($1) is not null", pgx.QueryExecModeSimpleProtocol, t.quoted("_head")).Scan(&there)
+	err = tx.QueryRow(ctx, `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = $1 and c.relname = $2)`, pgx.QueryExecModeSimpleProtocol, t.schema, t.table+"_head").Scan(&there)
 	if err != nil || !there {
 		return 0, err
 	}

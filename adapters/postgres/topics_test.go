@@ -181,10 +181,20 @@ func value(t testing.TB, url, sql string) (text string) {
 func TestFirstUseByManyAtOnceMakesOneLog(t *testing.T) {
 	t.Parallel()
 	config := newConfig(t)
+	firstUse(t, config)
+	_, config.Connection = newProxy(t, config.Connection, true)
+	for range 5 { // sessions that have looked for other tables, and are shared
+		config.Schema = newSchema(t, servers.Postgres(t))
+		firstUse(t, config)
+	}
+}
+
+// firstUse has 8 instances open a log and write documents where there is nothing yet.
+func firstUse(t *testing.T, config core.TopicConfig) {
+	t.Helper()
 	config, err := newTopics(t, postgres.Config{}).Complete(config)
 	require.NoError(t, err)
-	ids, errs := make([]string, 8), make([]error, 8)
-	documents := make([]error, 8)
+	ids, errs, documents := make([]string, 8), make([]error, 8), make([]error, 8)
 	var starting sync.WaitGroup
 	for i := range ids {
 		topics := newTopics(t, postgres.Config{}) // an instance of its own

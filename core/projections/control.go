@@ -119,6 +119,8 @@ type Failure struct {
 	NextAttempt time.Time     `json:"nextAttempt"`
 	// Event is whether an event is at fault, so that it can be skipped.
 	Event bool `json:"event,omitempty"`
+	// Verify is whether a rebuild is not what a fresh fold makes.
+	Verify bool `json:"verify,omitempty"`
 	// Foreign is whether the log has another event at the checkpoint, so that only a rebuild helps.
 	Foreign bool `json:"foreign,omitempty"`
 }

@@ -96,7 +96,7 @@ func (p *Projections) slice(ctx context.Context, name string, number int) (done 
 		return true, nil
 	}
 	if v.Check != nil && !c.Paused {
-		return false, p.verify(ctx, name, number, v)
+		return p.verify(ctx, name, number, v)
 	}
 	o, err := p.step(ctx, name, number, p.sliceBounds())
 	switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"eventstore/core"
@@ -224,8 +225,8 @@ func (r *run) apply(ctx context.Context, index int, events []core.Event) error {
 	if err != nil {
 		return err
 	}
-	if r.only != nil {
-		keys = r.wanted(keys)
+	for i, mine := range keys {
+		keys[i] = unique(mine, r.only)
 	}
 	if err := r.working.load(ctx, keys); err != nil {
 		return err
@@ -264,14 +265,17 @@ func (r *run) apply(ctx context.Context, index int, events []core.Event) error {
 	return nil
 }
 
-func (r *run) wanted(keys [][]string) [][]string {
-	wanted := make([][]string, len(keys))
-	for i, mine := range keys {
-		for _, key := range mine {
-			if r.only[key] {
-				wanted[i] = append(wanted[i], key)
-			}
+// unique leaves out keys that are there before, and those that are not among only, where that is not nil: an event changes
+// a document once.
+func unique(keys []string, only map[string]bool) []string {
+	if len(keys) == 1 && only == nil {
+		return keys
+	}
+	left := make([]string, 0, len(keys))
+	for _, key := range keys {
+		if (only == nil || only[key]) && !slices.Contains(left, key) {
+			left = append(left, key)
 		}
 	}
-	return wanted
+	return left
 }

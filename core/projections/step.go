@@ -84,7 +84,7 @@ func (p *Projections) foldStep(ctx context.Context, r *runner, v *version, b bou
 		return outcome{}, err
 	}
 	o := outcome{events: run.events, more: run.more, at: run.to}
-	if run.failed == nil && v.Failure == nil && maps.Equal(run.from, run.to) {
+	if run.failed == nil && (v.Failure == nil || v.Failure.Verify) && maps.Equal(run.from, run.to) {
 		return o, nil
 	}
 	o.failed, err = p.commit(ctx, r.key, run, grown, time.Since(started))
@@ -126,6 +126,9 @@ func (p *Projections) commit(ctx context.Context, key runnerKey, run *run, grown
 			v.Rate = rate(v.Rate, run.events, took)
 		}
 		v.Checkpoint, v.Documents = run.to, max(0, v.Documents+grown)
+		if v.Failure != nil && v.Failure.Verify && run.failed == nil {
+			return nil // it goes when the version verifies
+		}
 		failed = p.again(v.Failure, run.failed, now)
 		v.Failure = failed
 		return nil

@@ -123,7 +123,7 @@ func foldBatch(ctx context.Context, program Program, events []core.Event, texts 
 	}
 	steps, numbers, names, before := [][2]int{}, map[string]int{}, []string{}, []string{}
 	for i, mine := range keys {
-		for _, key := range mine {
+		for _, key := range unique(mine, nil) {
 			if _, ok := numbers[key]; !ok {
 				numbers[key] = len(names)
 				names, before = append(names, key), append(before, texts[key])

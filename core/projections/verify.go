@@ -23,13 +23,24 @@ type check struct {
 func checkCollection(name string, number int) string { return collectionOf(name, number) + "/check" }
 
 // verify does a slice of the verification of a rebuild that stands at the head. Once it is through, the version is counted,
-// and may go live.
-func (p *Projections) verify(ctx context.Context, name string, number int, v *version) error {
-	r, done, err := p.runner(ctx, name, number)
+// and may go live. done: it does not verify, and there is nothing to do now.
+func (p *Projections) verify(ctx context.Context, name string, number int, v *version) (done bool, err error) {
+	err = p.verifySlice(ctx, name, number, v)
+	if errors.Is(err, errMismatch) {
+		return true, nil
+	}
+	return false, err
+}
+
+// errMismatch: a rebuild does not verify. That is kept already.
+var errMismatch = errors.New("the rebuild does not verify")
+
+func (p *Projections) verifySlice(ctx context.Context, name string, number int, v *version) error {
+	r, release, err := p.runner(ctx, name, number)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer release()
 	deadline, state := time.Now().Add(p.config.SliceTime), *v.Check
 	if !state.Walk.Done {
 		err = state.Walk.run(ctx, p.config.Documents, collectionOf(name, number), v.Topics, v.Checkpoint, deadline)
@@ -59,7 +70,7 @@ func (p *Projections) saveCheck(ctx context.Context, name string, number int, be
 		}
 		v.Check, v.Counted = state, count
 		if count != nil {
-			v.Documents = count.Documents
+			v.Documents, v.Failure = count.Documents, nil
 		}
 		return nil
 	})
@@ -160,8 +171,11 @@ func (p *Projections) mismatch(ctx context.Context, key runnerKey, before *versi
 		}
 		v.Check = nil
 		v.Mismatches++
-		v.Failure = p.again(&Failure{Attempts: v.Mismatches - 1}, &Failure{Message: message}, core.Truncate(p.config.Now()))
+		v.Failure = p.again(&Failure{Attempts: v.Mismatches - 1}, &Failure{Message: message, Verify: true}, core.Truncate(p.config.Now()))
 		return nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return errMismatch
 }

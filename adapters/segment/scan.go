@@ -179,7 +179,7 @@ func (r *pass) check() (good int, err error) {
 		text := r.rest[good : good+size]
 		if isClosing(text) {
 			r.ended = true
-			return good, r.checkEnd(r.at + int64(good+size+1))
+			return good, r.checkEnd(text, r.at+int64(good))
 		}
 		if err := r.chain.Next(text); err != nil {
 			one, _ := scanLine(text)
@@ -190,10 +190,14 @@ func (r *pass) check() (good int, err error) {
 	return good, nil
 }
 
-// checkEnd checks that a closing line stands where the segment ends.
-func (r *pass) checkEnd(end int64) error {
-	if !r.part.closed || end != r.part.size {
-		return corrupt(r.part.name(), end, 0, "a closing line in the middle of the segment")
+// checkEnd checks that a closing line at that offset is the one with which the segment ends.
+func (r *pass) checkEnd(text []byte, at int64) error {
+	shut, err := checkClosing(text, r.part.next-1)
+	if err == nil && (!r.part.closed || shut != (r.part.segment == nil) || at+int64(len(text))+1 != r.part.size) {
+		err = fmt.Errorf("%q in the middle of the segment", clip(text))
+	}
+	if err != nil {
+		return corrupt(r.part.name(), at, r.part.next-1, "%v", err)
 	}
 	return nil
 }

@@ -218,7 +218,7 @@ func TestDocumentsThatFail(t *testing.T) {
 			return err == nil
 		}, 5*time.Second, time.Millisecond)
 		events := w.publish(t, "orders", many(300, 10)...)
-		for range 60 {
+		for range 25 {
 			short, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			_ = s.Deliver(short)
 			stop()

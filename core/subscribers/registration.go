@@ -1,6 +1,7 @@
 package subscribers
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
@@ -51,6 +52,7 @@ type registration struct {
 	Tags          []string  `json:"tags,omitempty"`
 	Name          string    `json:"name,omitempty"`
 	Batch         int       `json:"batch"`
+	TTL           string    `json:"ttl"` // as it was registered; a renewal may have had another
 	Secret        string    `json:"secret"`
 	Previous      string    `json:"previousSecret,omitempty"`
 	PreviousUntil time.Time `json:"previousUntil,omitzero"`
@@ -105,7 +107,7 @@ func newRegistration(q Request, now time.Time) (*registration, error) {
 		return nil, err
 	}
 	r := &registration{Mark: mark(), Topic: q.Topic, Life: newLife(), Callback: q.Callback, Name: q.Name, Batch: max(q.Batch, 1), Secret: q.Secret,
-		Types: set(q.Item.Types), Subjects: set(q.Item.Subjects), Tags: set(q.Item.Tags), Created: core.Truncate(now), Expires: expiry(q, now)}
+		Types: set(q.Item.Types), Subjects: set(q.Item.Subjects), Tags: set(q.Item.Tags), TTL: cmp.Or(q.TTL, defaultTTL).String(), Created: core.Truncate(now), Expires: expiry(q, now)}
 	if r.Secret == "" {
 		r.Secret = newSecret()
 	}
@@ -114,10 +116,7 @@ func newRegistration(q Request, now time.Time) (*registration, error) {
 }
 
 func expiry(q Request, now time.Time) time.Time {
-	if q.TTL == 0 {
-		q.TTL = defaultTTL
-	}
-	return core.Truncate(now.Add(q.TTL))
+	return core.Truncate(now.Add(cmp.Or(q.TTL, defaultTTL)))
 }
 
 // newLife is 8 random letters and digits.

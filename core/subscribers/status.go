@@ -19,6 +19,7 @@ type Status struct {
 	Item        core.Item
 	Name        string
 	Batch       int
+	TTL         string
 	Created     time.Time
 	Expires     time.Time
 	Verified    bool
@@ -119,7 +120,7 @@ func (s *Service) status(ctx context.Context, reg *registration, log core.Log, h
 		}
 	}
 	status := Status{Topic: reg.Topic, ID: reg.ID, Callback: maskQuery(reg.Callback), Item: core.Item{Types: reg.Types, Subjects: reg.Subjects, Tags: reg.Tags},
-		Name: reg.Name, Batch: reg.Batch, Created: reg.Created, Expires: reg.Expires, Verified: reg.Verified, State: stateOf(reg, st),
+		Name: reg.Name, Batch: reg.Batch, TTL: reg.TTL, Created: reg.Created, Expires: reg.Expires, Verified: reg.Verified, State: stateOf(reg, st),
 		Next: st.Next, Head: head.Position, Lag: max(0, int64(head.Position-st.Next)+1),
 		Attempts: st.Attempts, NextAttempt: nextAttempt(st), LastError: st.LastError, Delivered: st.Delivered, Parked: parked}
 	if st.Stopped != "" {

@@ -9,6 +9,7 @@ import (
 	"eventstore/core"
 	"eventstore/core/commands"
 	"eventstore/core/queries"
+	"eventstore/core/subscribers"
 	"eventstore/core/topics"
 )
 
@@ -26,6 +27,7 @@ func problemOf(err error) *problem {
 		idUsed    *commands.IDConflictError
 		condition *commands.ConditionError
 		outcome   *commands.OutcomeError
+		refused   *core.RefusedError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -42,6 +44,10 @@ func problemOf(err error) *problem {
 		return idProblem(idUsed)
 	case errors.As(err, &condition):
 		return conditionProblem(condition)
+	case errors.As(err, &refused):
+		return &problem{Code: "callback-refused", Detail: refused.Reason}
+	case errors.Is(err, subscribers.ErrNotFound):
+		return &problem{Code: "subscription-not-found", Detail: "the topic has no subscription of this id; it may have expired"}
 	case errors.Is(err, topics.ErrTopicNotFound):
 		return &problem{Code: "topic-not-found", Detail: "there is no topic of this name; POST /topics registers one"}
 	case errors.Is(err, queries.ErrEventNotFound):

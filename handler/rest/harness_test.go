@@ -51,6 +51,7 @@ func newAPIOver(t *testing.T, documents core.Documents, adapter topics.Adapter, 
 	a.config = rest.Config{Topics: registry, Publisher: publisher, Reader: queries.New(registry, queries.Config{}), Documents: documents,
 		Version: "1.2.3", Log: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	a.config.Projections = newProjections(t, registry, documents)
+	a.config.Subscriptions = newSubscriptions(t, registry, documents)
 	for _, change := range change {
 		change(&a.config)
 	}

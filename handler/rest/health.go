@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -14,6 +15,9 @@ import (
 
 // checkTime bounds GET /health: what has not answered by then counts as not reachable.
 const checkTime = 5 * time.Second
+
+// checksAtOnce bounds how many things are looked at together.
+const checksAtOnce = 16
 
 // Check looks at something that may need someone, and answers a Finding for each thing it looked
 // at, by a name such as "projection:totals".
@@ -66,23 +70,26 @@ func worse(status, other string) string {
 	return other
 }
 
-// checks looks at everything at once.
+// checks looks at everything, some of it at once.
 func (a *api) checks(ctx context.Context) map[string]Finding {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	found := map[string]Finding{}
+	found, turns := map[string]Finding{}, make(chan struct{}, checksAtOnce)
 	look := func(check Check) {
+		turns <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-turns }()
 			findings := check(ctx)
 			mu.Lock()
 			defer mu.Unlock()
-			for name, finding := range findings {
-				found[name] = finding
-			}
+			maps.Copy(found, findings)
 		})
 	}
 	look(a.checkStore)
 	look(a.failedTopics)
+	if a.Subscriptions != nil {
+		look(a.checkSubscriptions)
+	}
 	for _, topic := range a.Topics.Opened() {
 		look(func(ctx context.Context) map[string]Finding { return checkTopic(ctx, topic) })
 	}

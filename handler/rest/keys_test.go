@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,7 +46,11 @@ func TestEachRoleMayDoWhatIsItsOwn(t *testing.T) {
 			}
 		}
 	}
-	require.NotContains(t, a.log.String(), "-secret")
+	for key := range may {
+		if key != "" && key != "wrong" {
+			require.False(t, strings.Contains(a.log.String(), key), "the log holds the key %q", key)
+		}
+	}
 }
 
 // pathOf is a path of a route, with what newAPI's tests have.
@@ -60,7 +65,7 @@ func pathOf(route rest.Route) string {
 	case "/{$}":
 		return "/"
 	}
-	return route.Pattern
+	return strings.NewReplacer("/{topic}/", "/orders/", "/{id}", "/none").Replace(route.Pattern)
 }
 
 func TestAKeyInTheQueryIsTakenWhereNoneIsInTheHeader(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"eventstore/core/commands"
 	"eventstore/core/projections"
 	"eventstore/core/queries"
+	"eventstore/core/subscribers"
 	"eventstore/core/topics"
 	"eventstore/handler/logging"
 )
@@ -24,7 +25,9 @@ type Config struct {
 	Reader      *queries.Reader
 	Documents   core.Documents // the instance's own store, for health
 	Projections *projections.Projections
-	Version     string
+	// Subscriptions, whose troubles GET /health tells too.
+	Subscriptions *subscribers.Service
+	Version       string
 
 	// UnderHost: the Functions host checks keys, buffers answers where it forwards, and cuts at 230 s.
 	UnderHost bool
@@ -140,6 +143,9 @@ func (a *api) recovered(w http.ResponseWriter, r *http.Request, cause any) {
 		panic(cause)
 	default:
 		a.Log.ErrorContext(r.Context(), "panicked", "method", r.Method, "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+		if w.Header().Get("Event-Head") != "" { // a stream has begun, and must not end as if it were whole
+			panic(http.ErrAbortHandler)
+		}
 		(&problem{Code: "internal-error", Detail: "the server failed; its log says more"}).write(w)
 	}
 }

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -27,6 +26,17 @@ func Routes() []Route {
 		{"GET", "/topics/{topic}/events/{position}", "query", Reader, (*api).event},
 		{"POST", "/topics/{topic}/query", "post_query", Reader, (*api).postQuery},
 		{"GET", "/topics/{topic}/verify", "verify", Reader, (*api).verify},
+		{"POST", "/topics/{topic}/subscribe", "subscribe", Admin, (*api).subscribe},
+		{"POST", "/topics/{topic}/subscriptions", "create_subscription", Admin, (*api).subscribe},
+		{"GET", "/topics/{topic}/subscriptions", "subscriptions", Reader, (*api).listSubscriptions},
+		{"GET", "/topics/{topic}/subscriptions/{id}", "subscriptions", Reader, (*api).subscription},
+		{"DELETE", "/topics/{topic}/subscriptions/{id}", "manage_subscriptions", Admin, (*api).deleteSubscription},
+		{"GET", "/topics/{topic}/subscriptions/{id}/parked", "parked_events", Reader, (*api).parkedEvents},
+		{"POST", "/topics/{topic}/subscriptions/{id}/redrive", "redrive_parked", Admin, (*api).redriveParked},
+		{"POST", "/topics/{topic}/subscriptions/{id}/rewind", "rewind_subscription", Admin, (*api).rewindSubscription},
+		{"POST", "/topics/{topic}/subscriptions/{id}/pause", "pause_subscription", Admin, (*api).pauseSubscription},
+		{"POST", "/topics/{topic}/subscriptions/{id}/resume", "resume_subscription", Admin, (*api).resumeSubscription},
+		{"POST", "/topics/{topic}/subscriptions/{id}/rotate-secret", "rotate_secret", Admin, (*api).rotateSecret},
 		{"GET", "/projections", "projections", Reader, (*api).listProjections},
 		{"GET", "/projections/{name}", "projections", Reader, (*api).projection},
 		{"PUT", "/projections/{name}", "manage_projections", Admin, (*api).putProjection},
@@ -78,12 +88,12 @@ func tidy(escapedPath string) bool {
 	if !strings.HasPrefix(escapedPath, "/") {
 		return false
 	}
-	if escapedPath == "/" {
-		return true
+	for segment := range strings.SplitSeq(escapedPath[1:], "/") {
+		if segment == "" && escapedPath != "/" || segment == "." || segment == ".." {
+			return false
+		}
 	}
-	return !slices.ContainsFunc(strings.Split(escapedPath[1:], "/"), func(segment string) bool {
-		return segment == "" || segment == "." || segment == ".."
-	})
+	return true
 }
 
 // root answers the host's question whether this process listens.

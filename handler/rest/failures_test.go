@@ -277,6 +277,45 @@ func TestAPanicIsAnsweredAndTheServerGoesOn(t *testing.T) {
 	a.get("/topics").is(200)
 }
 
+// panicking is a log whose reads panic behind their first event.
+type panicking struct{ core.Log }
+
+func (p panicking) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
+	return func(yield func(core.Event, error) bool) {
+		for e, err := range p.Log.Read(ctx, q) {
+			yield(e, err)
+			panic("a bug")
+		}
+	}
+}
+
+type panickingTopics struct{ memory.Topics }
+
+func (p *panickingTopics) Open(ctx context.Context, config core.TopicConfig, id string) (core.Log, string, error) {
+	log, identity, err := p.Topics.Open(ctx, config, id)
+	return panicking{log}, identity, err
+}
+
+func TestAStreamThatPanicsIsCut(t *testing.T) {
+	t.Parallel()
+	a := newAPIOver(t, new(memory.Documents), new(panickingTopics)).withTopic("orders").publishes("orders", tenEvents())
+	request := httptest.NewRequestWithContext(t.Context(), "GET", "http://localhost/topics/orders/events", nil)
+	request.Header.Set("Accept", "application/x-ndjson")
+	require.PanicsWithError(t, http.ErrAbortHandler.Error(), func() { a.handler.ServeHTTP(httptest.NewRecorder(), request) })
+	require.Contains(t, a.log.String(), `"msg":"panicked"`)
+}
+
+func TestALongValueIsNotSentBack(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t).withTopic("orders")
+	long := strings.Repeat("x", 100_000)
+	for _, body := range []string{`{"type":"T","metadata":{"a":"` + long + `\u0007"}}`, `{"` + long + `":1}`, `{"type":"T","metadata":{"` + long + `é":1}}`} {
+		got := a.post("/topics/orders/events", body)
+		got.problem(400, "invalid-request")
+		require.Less(t, len(got.body), 2000)
+	}
+}
+
 func TestNothingIsOpenedBeforeItIsUsed(t *testing.T) {
 	t.Parallel()
 	registry := topics.New(topics.Config{Documents: new(deadDocuments)})

@@ -275,8 +275,9 @@ func (c *cursor) place(pointer jsontext.Pointer) string {
 }
 
 // clip shortens what a client sent, for a message.
-func clip(text string) string {
-	const most = 80
+func clip(text string) string { return clipTo(text, 80) }
+
+func clipTo(text string, most int) string {
 	n := 0
 	for i := range text {
 		if n++; n > most {

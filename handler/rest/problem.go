@@ -62,11 +62,14 @@ func (p *problem) write(w http.ResponseWriter) {
 	_, _ = w.Write(p.json()) // a client that has gone needs no answer
 }
 
+// longestDetail is the most characters of a detail, which may quote what a client sent.
+const longestDetail = 600
+
 func (p *problem) json() []byte {
 	b := append([]byte(`{"type":"/problems/`), p.Code...)
 	b = core.AppendString(append(b, `","title":`...), kinds[p.Code].title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.status()), 10)
-	b = core.AppendString(append(b, `,"detail":`...), p.Detail)
+	b = core.AppendString(append(b, `,"detail":`...), clipTo(p.Detail, longestDetail))
 	b = core.AppendString(append(b, `,"code":`...), p.Code)
 	b = appendPosition(b, `,"head":`, p.Head)
 	b = appendPosition(b, `,"position":`, p.Position)

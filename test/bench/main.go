@@ -1,0 +1,102 @@
+// Command bench measures what the design promises and prints it as ratios: whatever is compared is
+// measured in the same run, by turns, on the same machine. `make bench` runs it.
+//
+// The load comes from this program over 64 kept connections, with requests that were written beforehand and
+// answers of which only the status and the length are read, so that the client takes as little as it can of the
+// processors that it shares with the server. The servers are processes of their own.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// options say how much is measured.
+type options struct {
+	app         string        // the handler's binary
+	seconds     time.Duration // of each measurement of a rate
+	rounds      int           // how often what is compared takes turns
+	connections int
+	events      int // of the large log
+	small       int // of the small one
+	stream      int // events of the log that is read as NDJSON
+	rows        string
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "bare" {
+		fail(serveBare(os.Args[2]))
+	}
+	var o options
+	flag.DurationVar(&o.seconds, "time", 3*time.Second, "how long each rate is measured, each time")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often the candidates take turns; the medians count")
+	flag.IntVar(&o.connections, "connections", 64, "connections of the load")
+	flag.IntVar(&o.events, "events", 10_000_000, "events of the large log")
+	flag.IntVar(&o.small, "small", 10_000, "events of the small log")
+	flag.IntVar(&o.stream, "stream", 300_000, "events of the log that is read as NDJSON")
+	flag.StringVar(&o.rows, "rows", "publish,read,open,start", "which rows to measure")
+	flag.Parse()
+	fail(run(o))
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func run(o options) error {
+	dir, err := os.MkdirTemp("", "eventstore-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	o.app = filepath.Join(dir, "handler")
+	build := exec.Command("go", "build", "-trimpath", "-o", o.app, "./handler")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("building the handler: %w", err)
+	}
+	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
+	fmt.Println("| what | measured | against | ratio | promised |")
+	fmt.Println("| --- | --- | --- | --- | --- |")
+	return each(o, dir, []row{{"publish", publishRows}, {"read", readRow}, {"open", openRow}, {"start", startRow}})
+}
+
+// row measures one or more lines of the table, in a directory of its own, and prints them.
+type row struct {
+	name    string
+	measure func(o options, dir string) error
+}
+
+func each(o options, dir string, rows []row) error {
+	for _, row := range rows {
+		if !contains(o.rows, row.name) {
+			continue
+		}
+		own := filepath.Join(dir, row.name)
+		if err := os.Mkdir(own, 0o755); err != nil {
+			return err
+		}
+		if err := row.measure(o, own); err != nil {
+			return fmt.Errorf("%s: %w", row.name, err)
+		}
+		if err := os.RemoveAll(own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line prints one line of the table.
+func line(what, measured, against string, ratio float64, promised string) {
+	fmt.Printf("| %s | %s | %s | %.2f | %s |\n", what, measured, against, ratio, promised)
+}

@@ -182,6 +182,22 @@ func TestWhoGivesUpWhileWaitingIsNotStored(t *testing.T) {
 	})
 }
 
+func TestWhoHasGivenUpStoresNothing(t *testing.T) {
+	t.Parallel()
+	s := newShared()
+	i := s.instance(t, commands.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, request := range []commands.Request{{Events: events(1)}, {Events: withIDs("x")}} {
+		_, err := i.Publish(ctx, "orders", request)
+		var outcome *commands.OutcomeError
+		require.ErrorAs(t, err, &outcome)
+		require.False(t, outcome.Unknown)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	require.Empty(t, s.stored(t))
+}
+
 func TestOneSlowTopicLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

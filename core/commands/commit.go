@@ -161,7 +161,7 @@ func (c *committer) tryAppend(ctx context.Context, after core.Head, sealed []cor
 
 // definite reports whether an append's error says that nothing was stored by it.
 func definite(err error) bool {
-	return errors.Is(err, core.ErrConflict) || errors.Is(err, core.ErrUnavailable) || final(err)
+	return errors.Is(err, core.ErrConflict) || errors.Is(err, core.ErrUnavailable) || errors.Is(err, core.ErrTooBusy) || final(err)
 }
 
 // final reports whether an append's error says that the same append can't be stored later either.

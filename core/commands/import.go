@@ -21,7 +21,8 @@ const (
 // as a duplicate. On an error, which is an [ImportError], the events before the one it names
 // are stored; where the outcome is unknown more may be. topics.ErrTopicNotFound comes as it is.
 func (p *Publisher) Import(ctx context.Context, topic string, events iter.Seq2[core.Event, error]) (Imported, error) {
-	if _, err := p.registry.Open(ctx, topic); err != nil {
+	t, err := p.registry.Open(ctx, topic)
+	if err != nil {
 		return Imported{Topic: topic}, notStored(err)
 	}
 	i := &importer{publisher: p, ctx: ctx, topic: topic, done: Imported{Topic: topic}}
@@ -37,6 +38,11 @@ func (p *Publisher) Import(ctx context.Context, topic string, events iter.Seq2[c
 	writing.Wait()
 	if i.err != nil {
 		return i.done, &ImportError{Index: i.failed, Imported: i.done, Err: i.err}
+	}
+	if i.next == 0 { // there was nothing to import
+		head, err := t.Log.Head(ctx)
+		i.done.Head = head.Position
+		return i.done, notStored(err)
 	}
 	return i.done, nil
 }

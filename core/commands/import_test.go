@@ -58,7 +58,7 @@ func TestImport(t *testing.T) {
 	require.Equal(t, commands.Imported{Topic: "orders", First: 1, Last: 12_000, Head: 12_000, Duplicates: 12_000}, imported)
 	imported, err = i.Import(t.Context(), "orders", source(nil, nil))
 	require.NoError(t, err)
-	require.Equal(t, commands.Imported{Topic: "orders"}, imported)
+	require.Equal(t, commands.Imported{Topic: "orders", Head: 12_000}, imported)
 	_, err = i.Import(t.Context(), "nothing", source(numbered(0, 1), nil))
 	require.ErrorIs(t, err, topics.ErrTopicNotFound)
 }

@@ -50,7 +50,7 @@ func (b *plan) admit(p *pending, w *window, now time.Time) (out outcome, decided
 	if !w.covers(p.checked) {
 		return outcome{again: true}, true
 	}
-	places, err, again := b.findIDs(p, w)
+	places, again, err := b.findIDs(p, w)
 	if again {
 		return outcome{again: true}, true
 	}
@@ -70,7 +70,7 @@ func (b *plan) admit(p *pending, w *window, now time.Time) (out outcome, decided
 
 // findIDs places the events whose ids events of this batch have. An id that was stored since
 // the request was looked at must be looked at again: the stored event's content tells what it is.
-func (b *plan) findIDs(p *pending, w *window) (places []core.Position, err error, again bool) {
+func (b *plan) findIDs(p *pending, w *window) (places []core.Position, again bool, err error) {
 	places = p.places
 	for i := range p.events {
 		if places != nil && places[i] != 0 || !p.given {
@@ -78,7 +78,7 @@ func (b *plan) findIDs(p *pending, w *window) (places []core.Position, err error
 		}
 		e := &p.events[i]
 		if _, ok := w.ids[e.ID]; ok {
-			return nil, nil, true
+			return nil, true, nil
 		}
 		j, ok := b.ids[e.ID]
 		if !ok {
@@ -86,7 +86,7 @@ func (b *plan) findIDs(p *pending, w *window) (places []core.Position, err error
 		}
 		place := b.after.Position + 1 + core.Position(j)
 		if !e.SameContent(&b.events[j]) {
-			return nil, &IDConflictError{ID: e.ID, Position: place, Index: i}, false
+			return nil, false, &IDConflictError{ID: e.ID, Position: place, Index: i}
 		}
 		places = append([]core.Position(nil), places...)
 		if places == nil {
@@ -94,7 +94,7 @@ func (b *plan) findIDs(p *pending, w *window) (places []core.Position, err error
 		}
 		places[i] = place
 	}
-	return places, nil, false
+	return places, false, nil
 }
 
 // condition checks a request's condition. Where stored events alone break it, it is decided.

@@ -82,6 +82,9 @@ func (p *Publisher) publish(ctx context.Context, name string, q *pending) (Resul
 
 // attempt looks at a request, and queues it where that does not decide it.
 func (p *Publisher) attempt(ctx context.Context, topic *topics.Topic, q *pending) outcome {
+	if err := ctx.Err(); err != nil {
+		return outcome{err: err}
+	}
 	c := p.committer(topic)
 	if q.checks() {
 		ctx, cancel := context.WithDeadline(ctx, q.deadline)

@@ -60,7 +60,7 @@ func TestWindowIsBoundedInBytes(t *testing.T) {
 	for i := range long {
 		long[i] = 'x'
 	}
-	for p := range core.Position(40_000) {
+	for p := range core.Position(20_000) {
 		w.learn(&core.Event{Position: p + 1, ID: fmt.Sprint(p), Type: "T", Subject: string(long)})
 	}
 	require.LessOrEqual(t, w.bytes, maxWindowBytes+1024)

@@ -76,17 +76,34 @@ func (r *Registry) Open(ctx context.Context, name string) (*Topic, error) {
 // Reload opens a topic afresh whose log said that it is closed. ErrClosed: the
 // registration has not changed yet, so it is being moved; try again a little later.
 func (r *Registry) Reload(ctx context.Context, closed *Topic) (*Topic, error) {
-	stored, err := r.registered(ctx, closed.Name)
+	moved, err := r.changed(ctx, closed)
 	if err != nil {
 		return nil, err
 	}
-	if stored.identity() == closed.registration() {
+	if !moved {
 		return nil, fmt.Errorf("topic %q: %w", closed.Name, core.ErrClosed)
 	}
 	if seen, e := r.seen(closed.Name); e.opened() == closed {
 		r.install(closed.Name, seen, nil)
 	}
 	return r.Open(ctx, closed.Name)
+}
+
+// changed reports whether a topic is registered otherwise than it was opened. The registration is
+// read once for all who ask at a time.
+func (r *Registry) changed(ctx context.Context, topic *Topic) (bool, error) {
+	flight := r.flights.DoChan("registration of "+topic.Name, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.OpenTimeout)
+		defer cancel()
+		return r.registered(ctx, topic.Name)
+	})
+	select {
+	case read := <-flight:
+		stored, _ := read.Val.(registration)
+		return stored.identity() != topic.registration(), read.Err
+	case <-ctx.Done():
+		return false, fmt.Errorf("reading the registration of topic %q: %w", topic.Name, ctx.Err())
+	}
 }
 
 // start looks at a topic's registration again, in a flight of its own, which goes on when

@@ -1,0 +1,148 @@
+package segment_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"eventstore/adapters/segment"
+	"eventstore/adapters/segment/segmenttest"
+	"eventstore/core"
+	"eventstore/core/coretest"
+)
+
+// indexed is a log of many segments with its indexes, and its lines.
+func indexed(t *testing.T) (*segmenttest.Memory, []string) {
+	t.Helper()
+	files := segmenttest.NewMemory()
+	log := open(t, files, segment.Options{SegmentSize: 2500, Manual: true, Log: quiet})
+	var lines []string
+	for range 20 {
+		lines = append(lines, requests(t, log, 3, 4)...)
+		require.NoError(t, log.Maintain(t.Context()))
+	}
+	return files, lines
+}
+
+func indexFiles(files *segmenttest.Memory) []string {
+	return slices.DeleteFunc(files.Names(), func(n string) bool { return !strings.HasPrefix(n, segment.Derived) })
+}
+
+// requireAnswers holds what a log says against its lines.
+func requireAnswers(t *testing.T, files segment.Files, lines []string, what string) {
+	t.Helper()
+	log := open(t, files, segment.Options{Log: quiet, ReadSize: 5000, Manual: true})
+	for range 2 { // before and after the indexes were built anew
+		ids, want := []string{"absent", "id-99999"}, map[string]core.Position{}
+		for i := 0; i < len(lines); i += 13 {
+			ids = append(ids, fmt.Sprintf("id-%d", i))
+			want[fmt.Sprintf("id-%d", i)] = core.Position(i + 1)
+		}
+		found, err := log.Find(t.Context(), ids)
+		require.NoError(t, err, what)
+		require.Equal(t, want, found, what)
+		filter := core.Filter{{Subjects: []string{"order-3"}, Types: []string{"OrderPlaced"}}}
+		selected := slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+			return !strings.Contains(line, `"order-3"`) || !strings.Contains(line, `"OrderPlaced"`)
+		})
+		require.Equal(t, selected, coretest.Lines(t, log, core.Query{Filter: filter}), what)
+		require.Equal(t, lines[len(lines)/2], coretest.Lines(t, log, core.Query{From: core.Position(len(lines)/2 + 1), Limit: 1})[0], what)
+		require.NoError(t, log.Maintain(t.Context()), what)
+	}
+	require.NoError(t, log.Close())
+}
+
+func TestNothingRestsOnAnIndex(t *testing.T) {
+	t.Parallel()
+	files, lines := indexed(t)
+	requireAnswers(t, files.Copy(), lines, "as it is")
+	for _, index := range indexFiles(files) {
+		data := files.File(index)
+		change := func(what string, changed []byte) {
+			damaged := files.Copy()
+			damaged.SetFile(index, changed)
+			requireAnswers(t, damaged, lines, fmt.Sprintf("%s of %s", what, index))
+		}
+		change("deletion", nil)
+		change("emptying", []byte{})
+		change("cutting", data[:len(data)/2])
+		change("adding to", append(bytes.Clone(data), "more"...))
+		for at := 0; at < len(data); at += 1 + len(data)/60 {
+			flipped := bytes.Clone(data)
+			flipped[at] ^= 0x10
+			change(fmt.Sprintf("flipping byte %d", at), flipped)
+		}
+		for _, other := range indexFiles(files) {
+			change("replacing by "+other+" ", files.File(other))
+		}
+	}
+	gone := files.Copy()
+	for _, index := range indexFiles(files) {
+		gone.SetFile(index, nil)
+	}
+	requireAnswers(t, gone, lines, "deleting all")
+	require.Contains(t, gone.Names(), "index/manifest", "it is built anew")
+}
+
+// A manifest that is behind the log, before it, or another log's is not gone by.
+func TestAStaleIndexIsNotGoneBy(t *testing.T) {
+	t.Parallel()
+	files, lines := indexed(t)
+	behind := files.Copy()
+	log := open(t, behind, segment.Options{SegmentSize: 2500, Manual: true, Log: quiet})
+	lines = append(lines, requests(t, log, 3, 3, 3, 3, 3, 3, 3, 3)...)
+	requireAnswers(t, behind.Copy(), lines, "a manifest behind the log")
+
+	require.NoError(t, log.Maintain(t.Context()))
+	restored := files.Copy() // the log of an older day, with today's indexes
+	for _, index := range indexFiles(behind) {
+		restored.SetFile(index, behind.File(index))
+	}
+	requireAnswers(t, restored, lines[:140], "a manifest before the log")
+
+	other, _ := indexed(t)
+	for _, index := range indexFiles(other) {
+		behind.SetFile(index, other.File(index))
+	}
+	requireAnswers(t, behind, lines, "another log's indexes")
+}
+
+// With indexes a log is searched without reading it, and what merges replaced is removed.
+func TestAnIndexedLogIsSearchedWithoutReadingIt(t *testing.T) {
+	t.Parallel()
+	files, lines := indexed(t)
+	require.LessOrEqual(t, len(indexFiles(files)), 1+2+9, "a manifest, a run of each level, and what the last merge replaced")
+	log := open(t, files, segment.Options{Log: quiet, ReadSize: 5000, Manual: true})
+	before := files.BytesRead()
+	found, err := log.Find(t.Context(), []string{"absent", "id-7"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]core.Position{"id-7": 8}, found)
+	none := core.Filter{{Subjects: []string{"nobody"}}, {Types: []string{"OrderPlaced"}, Tags: []string{"never"}}}
+	require.Empty(t, coretest.Lines(t, log, core.Query{Filter: none}))
+	require.Less(t, files.BytesRead()-before, int64(len(text(lines))), "less than the log was read")
+}
+
+// A handle whose runs another process has merged and removed takes the new ones.
+func TestAHandleFollowsWhatAnotherProcessMerges(t *testing.T) {
+	t.Parallel()
+	files, lines := indexed(t)
+	options := segment.Options{SegmentSize: 2500, Manual: true, Log: quiet}
+	old, merging := open(t, files, options), open(t, files, options)
+	for range 20 {
+		lines = append(lines, requests(t, merging, 3, 4)...)
+		require.NoError(t, merging.Maintain(t.Context()))
+	}
+	files.Calls()
+	_, err := old.Find(t.Context(), []string{"absent"})
+	require.NoError(t, err)
+	files.Calls()
+	before := files.BytesRead()
+	found, err := old.Find(t.Context(), []string{"absent", "id-3"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]core.Position{"id-3": 4}, found)
+	require.Less(t, files.BytesRead()-before, int64(len(text(lines))/2), "it does not read the log instead")
+}

@@ -50,7 +50,14 @@ func serve(ctx context.Context, p process, args []string) error {
 			return err
 		}
 	}
+	halt := func() {}
+	if !s.underHost {
+		if halt, err = schedule(p.getenv, app.timers, log); err != nil {
+			return errors.Join(err, app.close())
+		}
+	}
 	err = serveUntil(ctx, newServer(app.handler, log), listener, stop)
+	halt()
 	err = errors.Join(err, app.close())
 	if err == nil && s.underHost {
 		return errStopped

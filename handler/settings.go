@@ -22,7 +22,8 @@ type settings struct {
 	store      store
 	keys       []rest.Key // none under the host, which checks its own
 	entraHosts []string   // further hosts that may be sent a token
-	fsRoots    []string   // the directories that fs topics may lie under; none: everywhere
+	callbacks  callbacks
+	fsRoots    []string // the directories that fs topics may lie under; none: everywhere
 	log        slog.Level
 }
 
@@ -61,6 +62,9 @@ func readSettings(getenv func(string) string) (s settings, err error) {
 		return s, err
 	}
 	if s.entraHosts, err = readHosts(getenv("EVENTSTORE_ENTRA_HOSTS")); err != nil {
+		return s, err
+	}
+	if err = s.readCallbacks(getenv); err != nil {
 		return s, err
 	}
 	s.log, err = readLevel(getenv("EVENTSTORE_LOG"))

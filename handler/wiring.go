@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 
+	"eventstore/core"
 	"eventstore/core/commands"
 	"eventstore/core/queries"
+	"eventstore/core/subscribers"
 	"eventstore/core/topics"
 	"eventstore/handler/rest"
+	"eventstore/handler/trigger"
 )
 
 // application is everything that serves, put together. Nothing of it touches storage before it is used.
@@ -18,6 +21,8 @@ type application struct {
 	documents *lazyDocuments
 	registry  *topics.Registry
 	publisher *commands.Publisher
+	callbacks *subscribers.Service
+	timers    []trigger.Timer
 	handler   http.Handler
 }
 
@@ -35,25 +40,35 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 		Setting:   func(name string) (string, bool) { value := getenv(name); return value, value != "" },
 		Log:       log,
 	})
-	a.publisher = commands.New(a.registry, commands.Config{Log: log})
-	a.handler = rest.New(rest.Config{
-		Topics:    a.registry,
-		Publisher: a.publisher,
-		Reader:    queries.New(a.registry, queries.Config{Log: log}),
-		Documents: a.documents,
-		Version:   version,
-		UnderHost: s.underHost,
-		Keys:      s.keys,
-		Loopback:  !s.underHost && s.loopback && len(s.keys) == 0,
-		Stopping:  stopping,
+	a.callbacks = newSubscriptions(s, a.registry, a.documents, log)
+	a.timers = []trigger.Timer{deliverTimer(a.callbacks)}
+	a.publisher = commands.New(a.registry, commands.Config{
+		Published: func(topic string, _ core.Position) { a.callbacks.Nudge(topic) },
 		Log:       log,
 	})
+	a.handler = rest.New(rest.Config{
+		Topics:        a.registry,
+		Publisher:     a.publisher,
+		Reader:        queries.New(a.registry, queries.Config{Log: log}),
+		Documents:     a.documents,
+		Subscriptions: a.callbacks,
+		Version:       version,
+		UnderHost:     s.underHost,
+		Keys:          s.keys,
+		Loopback:      !s.underHost && s.loopback && len(s.keys) == 0,
+		Stopping:      stopping,
+		Log:           log,
+	})
+	if s.underHost {
+		a.handler = withTimers(a.handler, a.timers, log)
+	}
 	return a, nil
 }
 
 // close lets what is under way end, and lets go of the storage.
 func (a *application) close() error {
 	a.publisher.Close()
+	a.callbacks.Close()
 	err := errors.Join(a.registry.Close(), a.documents.Close())
 	a.storages.close()
 	return err

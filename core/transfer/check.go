@@ -12,8 +12,27 @@ import (
 // position, so that it is stored once. It returns the head that it reached. An error is what is wrong
 // first, with its position; the head then is the last good one.
 func Check(ctx context.Context, log core.Log, progress Progress) (core.Head, error) {
-	chain, head := core.NewChain(core.Hash{}), core.Head{}
 	ids := idCheck{log: log}
+	head, err := walk(ctx, log, func(e *core.Event) error {
+		if progress != nil && e.Position%batchEvents == 0 {
+			progress(e.Head())
+		}
+		return ids.add(ctx, e)
+	})
+	if err != nil {
+		return head, err
+	}
+	return head, ids.flush(ctx)
+}
+
+// CheckChain walks a whole log against the chain alone. It is enough for a copy: one that reaches the
+// source's hash is the source, byte for byte.
+func CheckChain(ctx context.Context, log core.Log) (core.Head, error) {
+	return walk(ctx, log, func(*core.Event) error { return nil })
+}
+
+func walk(ctx context.Context, log core.Log, visit func(*core.Event) error) (core.Head, error) {
+	chain, head := core.NewChain(core.Hash{}), core.Head{}
 	for e, err := range log.Read(ctx, core.Query{}) {
 		if err != nil {
 			return head, fmt.Errorf("behind position %d: %w", head.Position, err)
@@ -21,14 +40,12 @@ func Check(ctx context.Context, log core.Log, progress Progress) (core.Head, err
 		if err := checkNext(chain, head, &e); err != nil {
 			return head, err
 		}
-		if err := ids.add(ctx, &e); err != nil {
+		if err := visit(&e); err != nil {
 			return head, err
 		}
-		if head = e.Head(); progress != nil && head.Position%batchEvents == 0 {
-			progress(head)
-		}
+		head = e.Head()
 	}
-	return head, ids.flush(ctx)
+	return head, nil
 }
 
 func checkNext(chain *core.Chain, head core.Head, e *core.Event) error {

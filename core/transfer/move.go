@@ -81,7 +81,7 @@ func copyMost(ctx context.Context, from, to core.Log, progress Progress) error {
 			break
 		}
 	}
-	if _, err := Check(ctx, to, nil); err != nil {
+	if _, err := CheckChain(ctx, to); err != nil {
 		return fmt.Errorf("checking the copy: %w", err)
 	}
 	return nil

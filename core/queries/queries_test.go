@@ -642,3 +642,61 @@ func ExampleReader_Page() {
 	fmt.Println(errors.Is(err, topics.ErrTopicNotFound))
 	// Output: true
 }
+
+// noting is a log that notes from where it was read.
+type noting struct {
+	core.Log
+	mu    sync.Mutex
+	froms []core.Position // guarded by mu
+}
+
+func (n *noting) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
+	n.mu.Lock()
+	n.froms = append(n.froms, q.From)
+	n.mu.Unlock()
+	return n.Log.Read(ctx, q)
+}
+
+func TestNothingIsLookedAtTwice(t *testing.T) {
+	t.Parallel()
+	never := core.Filter{{Types: []string{"Never"}}}
+	for name, read := range map[string]func(ctx context.Context, f *fixture) error{
+		"by a page that waits": func(ctx context.Context, f *fixture) error {
+			_, err := f.Page(ctx, "orders", queries.PageQuery{Query: core.Query{Filter: never}, Wait: 10 * time.Second})
+			return err
+		},
+		"by who follows": func(ctx context.Context, f *fixture) error {
+			_, events, err := f.Follow(ctx, "orders", core.Query{Filter: never})
+			for range events {
+				return errors.New("nothing matches")
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := &noting{Log: new(memory.Log)}
+				f := newFixture(t, log, queries.Config{})
+				coretest.Append(t, f.log, coretest.Samples(0, 3)...)
+				go func() {
+					for i := range 3 {
+						time.Sleep(2 * time.Second)
+						f.other(t, 3+i)
+					}
+				}()
+				ctx, cancel := context.WithTimeout(t.Context(), 11*time.Second)
+				defer cancel()
+				require.NoError(t, read(ctx, f))
+				seen := core.Position(0)
+				for _, from := range log.froms {
+					if from <= 6 { // at the head there is nothing to look at
+						require.Greater(t, from, seen)
+						seen = from
+					}
+				}
+				require.Equal(t, core.Position(6), seen)
+			})
+		})
+	}
+}

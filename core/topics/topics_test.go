@@ -590,3 +590,46 @@ func TestCheckName(t *testing.T) {
 		require.Equal(t, "name", invalid.Place)
 	}
 }
+
+// TestDeletedWhileItOpens deletes a topic whose log is just being opened: the opening, which read the
+// registration before, must not bring it back.
+func TestDeletedWhileItOpens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		create(t, w.instance(t), core.TopicConfig{Name: "orders"})
+		r := w.instance(t)
+		w.storage.before = func(context.Context, string) error { time.Sleep(5 * time.Second); return nil }
+		opened := make(chan error, 1)
+		go func() {
+			_, err := r.Open(t.Context(), "orders")
+			opened <- err
+		}()
+		time.Sleep(time.Second)
+		require.NoError(t, r.Delete(t.Context(), "orders"))
+		require.ErrorIs(t, <-opened, topics.ErrTopicNotFound)
+		_, err := r.Open(t.Context(), "orders")
+		require.ErrorIs(t, err, topics.ErrTopicNotFound)
+		time.Sleep(10 * time.Minute)
+		require.EqualValues(t, 1, w.storage.places["at-orders"].closed.Load(), "the log that was opened is closed")
+	})
+}
+
+// TestALostAnswerIsFoundOutAbout loses the answer of each write: it counts as made.
+func TestALostAnswerIsFoundOutAbout(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	r := w.instance(t)
+	w.documents.Script = func(call string) coretest.Fault {
+		if call == "Documents.Write" {
+			return coretest.FailAfter
+		}
+		return coretest.Pass
+	}
+	for range 2 {
+		_, created, err := r.Create(t.Context(), core.TopicConfig{Name: "orders"})
+		require.NoError(t, err)
+		require.True(t, created)
+		require.NoError(t, r.Delete(t.Context(), "orders"))
+	}
+}

@@ -59,14 +59,20 @@ func (r *Reader) leave(t *topics.Topic) {
 	}
 }
 
-// watch asks a log for its head, ever more rarely while nothing happens, and tells the topic.
+// watch asks a log for its head when the log hints that it has grown, and from time to time, ever more
+// rarely while nothing happens; it tells the topic.
 func (r *Reader) watch(ctx context.Context, t *topics.Topic, last core.Position) {
+	hints := hintsOf(ctx, t.Log)
 	pause := r.config.PollMin
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
+		case _, open := <-hints:
+			if !open {
+				hints = nil // there are no more, so looking has to do
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -81,6 +87,15 @@ func (r *Reader) watch(ctx context.Context, t *topics.Topic, last core.Position)
 		pause = min(2*pause, r.config.PollMax)
 		timer.Reset(pause)
 	}
+}
+
+// hintsOf are those of a log that hears of other processes' appends; nil, which never receives, of
+// another.
+func hintsOf(ctx context.Context, log core.Log) <-chan struct{} {
+	if watched, ok := log.(core.Watcher); ok {
+		return watched.Watch(ctx)
+	}
+	return nil
 }
 
 // Close waits for the goroutines that watch topics. It is called when nobody reads any more.

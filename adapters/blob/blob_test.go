@@ -3,6 +3,7 @@ package blob_test
 import (
 	"crypto/rand"
 	"flag"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestLog(t *testing.T) {
 func TestLogRolling(t *testing.T) {
 	coretest.TestLog(t, func(t *testing.T) coretest.OpenLog {
 		config := core.TopicConfig{Name: "orders", Adapter: "blob", Options: map[string]string{"container": newContainer()}}
-		small := blob.Config{Client: new(blob.Client), Account: account(t), SegmentSize: 20_000, MaxAppends: 4}
+		small := blob.Config{Client: new(blob.Client), Account: account(t), Segment: segment.Options{SegmentSize: 20_000, MaxAppends: 4}}
 		return func() core.Log { return openLog(t, small, config) }
 	})
 }
@@ -81,5 +82,6 @@ func openLog(t *testing.T, config blob.Config, topic core.TopicConfig) core.Log 
 	log, id, err := topics.Open(t.Context(), topic, "")
 	require.NoError(t, err)
 	require.NotEmpty(t, id)
+	t.Cleanup(func() { require.NoError(t, log.(io.Closer).Close()) })
 	return log
 }

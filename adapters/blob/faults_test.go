@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventstore/adapters/blob"
+	"eventstore/adapters/segment"
 	"eventstore/core"
 	"eventstore/core/coretest"
 )
@@ -100,11 +101,15 @@ func (f *fault) Do(req *policy.Request) (*http.Response, error) {
 		Header: http.Header{"X-Ms-Error-Code": {f.answer.code}}, Body: http.NoBody}, nil
 }
 
-// eachFault runs a test for each answer, sent and not, to each of the operations.
+// eachFault runs a test for each answer, sent and not, to each of the operations. A read
+// has no effect that its answer could belie, so it is not sent.
 func eachFault(t *testing.T, operations []string, test func(*testing.T, *fault)) {
 	for _, operation := range operations {
 		for _, a := range answers {
 			for _, sent := range []bool{false, true} {
+				if sent && (operation == "GetBlob" || operation == "ListBlobs") {
+					continue
+				}
 				f := &fault{operation: operation, answer: a, sent: sent}
 				t.Run(f.String(), func(t *testing.T) { t.Parallel(); test(t, f) })
 			}
@@ -188,16 +193,20 @@ func TestCreateWhoseAnswerIsSpoiled(t *testing.T) {
 func TestLogOfSpoiledAnswers(t *testing.T) {
 	eachFault(t, []string{"AppendBlock", "PutBlob", "GetBlob", "ListBlobs"}, func(t *testing.T, f *fault) {
 		topic := core.TopicConfig{Name: "orders", Adapter: "blob", Options: map[string]string{"container": newContainer()}}
-		config := blob.Config{Client: new(blob.Client), Account: account(t), SegmentSize: 1000}
+		config := blob.Config{Client: new(blob.Client), Account: account(t), Segment: segment.Options{SegmentSize: 1000, Manual: true}}
 		clean := openLog(t, config, topic)
-		coretest.Append(t, clean, coretest.Sample(0))
+		acknowledged := []string{}
+		for i := range 2 { // the second in a segment of its own, so that there is something to list
+			for _, e := range coretest.Append(t, clean, coretest.Samples(3*i, 3)...) {
+				acknowledged = append(acknowledged, e.ID)
+			}
+		}
 		config.Client = &blob.Client{Policies: []policy.Policy{f}}
 		f.skip = map[string]int{"AppendBlock": 1}[f.operation]
 		p := &publisher{topics: blob.NewTopics(config), topic: topic}
-		acknowledged := []string{"id-0"}
-		for i := range 5 {
-			p.publish(t, coretest.Sample(i+1))
-			acknowledged = append(acknowledged, coretest.Sample(i+1).ID)
+		for i := range 4 {
+			p.publish(t, coretest.Sample(6+i))
+			acknowledged = append(acknowledged, coretest.Sample(6+i).ID)
 		}
 		require.True(t, f.hasStruck())
 		requireOnce(t, clean, acknowledged)

@@ -23,10 +23,8 @@ type Config struct {
 	Account Account
 	// Container is for topics that name none; "eventstore" by default.
 	Container string
-	// SegmentSize is how many bytes a segment has; 0 is segment's default.
-	SegmentSize int64
-	// MaxAppends is how many appends a segment takes; 0 is 40,000.
-	MaxAppends int
+	// Segment is how logs are kept, but for their ID. MaxAppends is 40,000 by default.
+	Segment segment.Options
 	// Log is told what is repaired; slog's default by default.
 	Log *slog.Logger
 }
@@ -37,8 +35,8 @@ type Topics struct{ config Config }
 // NewTopics makes a Topics that sends nothing before it is asked to.
 func NewTopics(config Config) *Topics {
 	config.Container = or(config.Container, "eventstore")
-	if config.MaxAppends == 0 {
-		config.MaxAppends = mostAppends
+	if config.Segment.MaxAppends == 0 {
+		config.Segment.MaxAppends = mostAppends
 	}
 	return &Topics{config: config}
 }
@@ -108,7 +106,12 @@ func (t *Topics) Open(ctx context.Context, config core.TopicConfig, id string) (
 		}
 	}
 	files := &Files{container: in, prefix: config.Options[optionPrefix] + "/"}
-	log, err := segment.Open(ctx, files, segment.Options{ID: id, SegmentSize: t.config.SegmentSize, MaxAppends: t.config.MaxAppends, Log: t.config.Log})
+	options := t.config.Segment
+	options.ID = id
+	if options.Log == nil && t.config.Log != nil {
+		options.Log = t.config.Log.With("topic", config.Name)
+	}
+	log, err := segment.Open(ctx, files, options)
 	if err != nil {
 		return nil, "", err
 	}

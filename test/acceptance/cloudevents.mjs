@@ -1,12 +1,12 @@
 // The npm package `cloudevents` as a judge: it reads what a topic answers, or publishes with its own client.
 //
-// usage: node cloudevents.mjs read|structured|binary URL KEY [PREFIX]
+// usage: node cloudevents.mjs read|structured|binary URL KEY [PREFIX MOST]
 // prints, as JSON, what it has read, or the statuses that it got
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { CloudEvent, HTTP, Mode, emitterFor } from "cloudevents";
 
-const [mode, url, key, prefix] = process.argv.slice(2);
+const [mode, url, key, prefix, most] = process.argv.slice(2);
 const examples = fileURLToPath(new URL("../node_modules/@octokit/webhooks-examples/api.github.com/index.json", import.meta.url));
 
 async function read() {
@@ -33,6 +33,7 @@ async function publish() {
   let n = 0;
   for (const { name, examples: payloads } of JSON.parse(readFileSync(examples, "utf8"))) {
     for (const data of payloads) {
+      if (n >= Number(most)) return statuses;
       const subject = data.repository?.full_name;
       await emit(new CloudEvent({ id: `${prefix}gh-${++n}`, type: name, source: "https://github.com", ...(subject && { subject }), data, number: n }));
     }

@@ -3,7 +3,6 @@
 package acceptance_test
 
 import (
-	"os"
 	"testing"
 
 	"eventstore/test/app"
@@ -27,35 +26,17 @@ func hosted(way functionshost.Mode) func(testing.TB, ...string) *app.Server {
 	return func(t testing.TB, settings ...string) *app.Server { return app.Hosted(t, way, settings...) }
 }
 
-// storage makes a topic of one adapter: the settings that its server needs, and its registration.
-type storage struct {
-	adapter string
-	make    func(t testing.TB) (settings []string, registration map[string]any)
-}
-
-var storages = []storage{
-	{"memory", func(testing.TB) ([]string, map[string]any) {
-		return nil, map[string]any{"adapter": "memory"}
-	}},
-	{"fs", func(t testing.TB) ([]string, map[string]any) {
-		dir := t.TempDir()
-		return []string{"EVENTSTORE_FS_ROOTS=" + dir}, map[string]any{
-			"adapter": "fs", "connection": dir + "/log", "options": map[string]string{"createDirIfNotExist": "true"},
-		}
-	}},
-}
-
 // everywhere runs a test in each mode on each adapter, with a topic "github".
 func everywhere(t *testing.T, test func(t *testing.T, server *app.Server)) {
 	t.Parallel()
 	for _, mode := range modes {
-		for _, storage := range storages {
-			if storage.adapter == "memory" && !mode.memory {
+		for _, storage := range app.Storages() {
+			if storage.Adapter == "memory" && !mode.memory {
 				continue // refused under the host, which TestMemoryIsRefusedUnderTheHost holds
 			}
-			t.Run(mode.name+"/"+storage.adapter, func(t *testing.T) {
+			t.Run(mode.name+"/"+storage.Adapter, func(t *testing.T) {
 				t.Parallel()
-				settings, registration := storage.make(t)
+				settings, registration := storage.Make(t)
 				server := mode.start(t, settings...)
 				registration["name"] = "github"
 				server.CreateTopic(t, registration)
@@ -64,6 +45,3 @@ func everywhere(t *testing.T, test func(t *testing.T, server *app.Server)) {
 		}
 	}
 }
-
-// long reports whether the long forms of tests were asked for, with EVENTSTORE_TEST_LONG=1.
-func long() bool { return os.Getenv("EVENTSTORE_TEST_LONG") != "" }

@@ -23,15 +23,35 @@ const (
 // long reports whether the long forms of tests were asked for, with EVENTSTORE_TEST_LONG=1.
 func long() bool { return os.Getenv("EVENTSTORE_TEST_LONG") != "" }
 
-// cluster starts four processes on one store, with one topic.
-func cluster(t *testing.T) (servers []*app.Server) {
-	t.Helper()
-	store := "EVENTSTORE_STORE=fs:" + t.TempDir()
-	for range processes {
-		servers = append(servers, app.Local(t, store))
+// everywhere runs a test with four processes on one store, and one topic of each kind of storage that
+// processes share.
+//
+// share is the part of a test's usual size that this storage gets in a short run: processes that race on Azurite
+// conflict at nearly every append.
+func everywhere(t *testing.T, test func(t *testing.T, servers []*app.Server, share func(n int) int)) {
+	t.Parallel()
+	for _, storage := range app.Storages() {
+		if storage.Adapter == "memory" {
+			continue // it is of one process
+		}
+		t.Run(storage.Adapter, func(t *testing.T) {
+			t.Parallel()
+			settings, registration := storage.Make(t)
+			settings = append(settings, "EVENTSTORE_STORE=fs:"+t.TempDir())
+			var servers []*app.Server
+			for range processes {
+				servers = append(servers, app.Local(t, settings...))
+			}
+			registration["name"] = "orders"
+			servers[0].CreateTopic(t, registration)
+			test(t, servers, func(n int) int {
+				if storage.Adapter == "blob" && !long() {
+					return n / 10
+				}
+				return n
+			})
+		})
 	}
-	servers[0].CreateTopic(t, map[string]any{"name": "orders"})
-	return servers
 }
 
 // together runs one function in so many goroutines, which begin at once.
@@ -52,26 +72,26 @@ func together(n int, run func(i int)) {
 }
 
 func TestManyPublishersInManyProcessesKeepOneOrder(t *testing.T) {
-	t.Parallel()
-	each := 30
-	if long() {
-		each = 500
-	}
-	servers := cluster(t)
-	ledger := app.NewLedger("orders", 200)
-	together(publishers, func(i int) {
-		for n := range each {
-			if status := ledger.Publish(t, servers[i%processes], 1+(i+n)%3); status != 201 {
-				t.Errorf("publisher %d was answered with %d", i, status)
-			}
+	everywhere(t, func(t *testing.T, servers []*app.Server, share func(int) int) {
+		each := 30
+		if long() {
+			each = 500
 		}
+		ledger := app.NewLedger("orders", 200)
+		together(publishers, func(i int) {
+			for n := range share(each) {
+				if status := ledger.Publish(t, servers[i%processes], 1+(i+n)%3); status != 201 {
+					t.Errorf("publisher %d was answered with %d", i, status)
+				}
+			}
+		})
+		stored := 0
+		for _, server := range servers {
+			stored = ledger.Check(t, server)
+		}
+		require.Equal(t, ledger.Acknowledged(), stored)
+		t.Logf("processes %d, publishers %d, events acknowledged and stored once, in one order: %d", processes, publishers, stored)
 	})
-	stored := 0
-	for _, server := range servers {
-		stored = ledger.Check(t, server)
-	}
-	require.Equal(t, ledger.Acknowledged(), stored)
-	t.Logf("processes %d, publishers %d, events acknowledged and stored once, in one order: %d", processes, publishers, stored)
 }
 
 // stored is what a publish answers for one event.
@@ -100,62 +120,62 @@ func publish(t *testing.T, server *app.Server, body string, header ...string) (s
 }
 
 func TestAnIDRepeatedFromEverywhereIsStoredOnce(t *testing.T) {
-	t.Parallel()
-	const ids = 100
-	servers := cluster(t)
-	var mu sync.Mutex
-	places := map[string]int64{}
-	firsts := map[string]int{}
-	together(16, func(i int) {
-		for n := range ids {
-			id := fmt.Sprintf("id-%d", n)
-			status, place := publish(t, servers[i%processes], fmt.Sprintf(`{"id":%q,"type":"Once","data":%d}`, id, n))
-			mu.Lock()
-			if known, seen := places[id]; seen && known != place.Position {
-				t.Errorf("%s was acknowledged at %d and at %d", id, known, place.Position)
+	everywhere(t, func(t *testing.T, servers []*app.Server, share func(int) int) {
+		ids := share(100)
+		var mu sync.Mutex
+		places := map[string]int64{}
+		firsts := map[string]int{}
+		together(16, func(i int) {
+			for n := range ids {
+				id := fmt.Sprintf("id-%d", n)
+				status, place := publish(t, servers[i%processes], fmt.Sprintf(`{"id":%q,"type":"Once","data":%d}`, id, n))
+				mu.Lock()
+				if known, seen := places[id]; seen && known != place.Position {
+					t.Errorf("%s was acknowledged at %d and at %d", id, known, place.Position)
+				}
+				places[id] = place.Position
+				if status == 201 {
+					firsts[id]++
+				}
+				if (status == 201) == place.Duplicate || status != 200 && status != 201 {
+					t.Errorf("%s: status %d, duplicate %v", id, status, place.Duplicate)
+				}
+				mu.Unlock()
 			}
-			places[id] = place.Position
-			if status == 201 {
-				firsts[id]++
-			}
-			if (status == 201) == place.Duplicate || status != 200 && status != 201 {
-				t.Errorf("%s: status %d, duplicate %v", id, status, place.Duplicate)
-			}
-			mu.Unlock()
+		})
+		require.Len(t, firsts, ids)
+		for id, n := range firsts {
+			require.Equal(t, 1, n, "%s was new to %d publishers", id, n)
 		}
+		answer := servers[0].Do(t, "GET", "/topics/orders/events?limit=10000", nil)
+		require.Equal(t, ids, strings.Count(answer.Body, `"type":"Once"`))
 	})
-	require.Len(t, firsts, ids)
-	for id, n := range firsts {
-		require.Equal(t, 1, n, "%s was new to %d publishers", id, n)
-	}
-	answer := servers[0].Do(t, "GET", "/topics/orders/events?limit=10000", nil)
-	require.Equal(t, ids, strings.Count(answer.Body, `"type":"Once"`))
 }
 
 // Of eight publishers with the same condition, two in each process, exactly one wins each round.
 func TestOfRacingPublishesWithOneConditionOneWins(t *testing.T) {
-	t.Parallel()
-	rounds := 150
-	if long() {
-		rounds = 1000
-	}
-	servers := cluster(t)
-	for round := range rounds {
-		body, header := condition(round)
-		var mu sync.Mutex
-		statuses := map[int]int{}
-		together(2*processes, func(i int) {
-			status, _ := publish(t, servers[i%processes], fmt.Sprintf(body, i), header...)
-			mu.Lock()
-			defer mu.Unlock()
-			statuses[status]++
-		})
-		require.Equal(t, map[int]int{201: 1, 412: 2*processes - 1}, statuses, "round %d", round)
-	}
-	var page struct{ Events []jsontext.Value }
-	servers[0].Do(t, "GET", "/topics/orders/events?limit=10000", nil).JSON(t, &page)
-	require.Len(t, page.Events, rounds)
-	t.Logf("rounds %d with %d racers, winners %d", rounds, 2*processes, len(page.Events))
+	everywhere(t, func(t *testing.T, servers []*app.Server, share func(int) int) {
+		rounds := 150
+		if long() {
+			rounds = 1000
+		}
+		for round := range share(rounds) {
+			body, header := condition(round)
+			var mu sync.Mutex
+			statuses := map[int]int{}
+			together(2*processes, func(i int) {
+				status, _ := publish(t, servers[i%processes], fmt.Sprintf(body, i), header...)
+				mu.Lock()
+				defer mu.Unlock()
+				statuses[status]++
+			})
+			require.Equal(t, map[int]int{201: 1, 412: 2*processes - 1}, statuses, "round %d", round)
+		}
+		var page struct{ Events []jsontext.Value }
+		servers[0].Do(t, "GET", "/topics/orders/events?limit=10000", nil).JSON(t, &page)
+		require.Len(t, page.Events, share(rounds))
+		t.Logf("rounds %d with %d racers, winners %d", share(rounds), 2*processes, len(page.Events))
+	})
 }
 
 // condition is a round's: by turns the head, a new subject, and a tag that nobody has since.

@@ -21,7 +21,7 @@ func indexed(t *testing.T) (*segmenttest.Memory, []string) {
 	files := segmenttest.NewMemory()
 	log := open(t, files, segment.Options{SegmentSize: 2500, Manual: true, Log: quiet})
 	var lines []string
-	for range 20 {
+	for range 18 {
 		lines = append(lines, requests(t, log, 3, 4)...)
 		require.NoError(t, log.Maintain(t.Context()))
 	}
@@ -71,7 +71,7 @@ func TestNothingRestsOnAnIndex(t *testing.T) {
 		change("emptying", []byte{})
 		change("cutting", data[:len(data)/2])
 		change("adding to", append(bytes.Clone(data), "more"...))
-		for at := 0; at < len(data); at += 1 + len(data)/60 {
+		for at := 0; at < len(data); at += 1 + len(data)/20 {
 			flipped := bytes.Clone(data)
 			flipped[at] ^= 0x10
 			change(fmt.Sprintf("flipping byte %d", at), flipped)
@@ -102,7 +102,7 @@ func TestAStaleIndexIsNotGoneBy(t *testing.T) {
 	for _, index := range indexFiles(behind) {
 		restored.SetFile(index, behind.File(index))
 	}
-	requireAnswers(t, restored, lines[:140], "a manifest before the log")
+	requireAnswers(t, restored, lines[:126], "a manifest before the log")
 
 	other, _ := indexed(t)
 	for _, index := range indexFiles(other) {
@@ -145,4 +145,54 @@ func TestAHandleFollowsWhatAnotherProcessMerges(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]core.Position{"id-3": 4}, found)
 	require.Less(t, files.BytesRead()-before, int64(len(text(lines))/2), "it does not read the log instead")
+}
+
+// A look-up in 10 million events, cold: an index of them is built without them, and the open segment
+// is the only one that is there.
+func TestALookUpInTenMillionEventsCostsAFewCalls(t *testing.T) {
+	t.Parallel()
+	const segments, each = 230, 450 // in place of 10 million: the runs are the same, a hundredth as long
+	files := segmenttest.NewMemory()
+	log := open(t, files, segment.Options{Manual: true, Log: quiet})
+	head := core.Head{Recorded: coretest.Start}
+	require.NoError(t, segment.BuildIndex(t.Context(), files, log.ID(), func(yield func(segment.Indexed) bool) {
+		for range segments {
+			first := head.Position + 1
+			sealed, end := core.Seal(head, coretest.Start, coretest.Samples(int(head.Position), each))
+			head = end
+			if !yield(segment.Indexed{First: first, Size: 16 << 20, Head: head, Lines: spread(sealed)}) {
+				return
+			}
+		}
+	}))
+	files.SetFile(firstSegment, nil)
+	sealed, _ := core.Seal(head, coretest.Start, coretest.Samples(int(head.Position), 5))
+	files.SetFile(name(int(head.Position)+1), []byte(text(linesOf(sealed))))
+	files.Calls()
+	cold := open(t, files, segment.Options{Manual: true, Log: quiet})
+	require.Equal(t, map[string]int{"ReadAt": 3}, files.Calls())
+	found, err := cold.Find(t.Context(), []string{"absent", fmt.Sprintf("id-%d", head.Position+2)})
+	require.NoError(t, err)
+	require.Equal(t, map[string]core.Position{fmt.Sprintf("id-%d", head.Position+2): head.Position + 3}, found)
+	require.LessOrEqual(t, files.Calls()["ReadAt"], 1+1+3, "whether there is anything new, the line that was found, and a page of each of three runs")
+	require.Empty(t, coretest.Lines(t, cold, core.Query{To: head.Position, Filter: core.Filter{{Subjects: []string{"nobody"}}}}))
+	require.LessOrEqual(t, files.Calls()["ReadAt"], 1+3+1)
+}
+
+func linesOf(events []core.Event) (lines []string) {
+	for i := range events {
+		lines = append(lines, events[i].Line())
+	}
+	return lines
+}
+
+// spread lays events out over 16 MiB.
+func spread(events []core.Event) func(yield func(int64, []byte) bool) {
+	return func(yield func(int64, []byte) bool) {
+		for i := range events {
+			if !yield(int64(i)*(16<<20)/int64(len(events)), []byte(events[i].Line())) {
+				return
+			}
+		}
+	}
 }

@@ -224,7 +224,7 @@ func (s *Service) serveOnce(ctx context.Context, sub *subscription, end time.Tim
 func (s *Service) newRun(sub *subscription, log core.Log, now, end time.Time) *run {
 	st := *sub.st
 	return &run{Service: s, sub: sub, log: log, me: rand.Text(), end: end, reg: sub.reg, st: &st, version: sub.version, begun: now, renewed: now,
-		window: window{read: st.Next}, held: map[string]int{}, busy: map[string]bool{}, holds: map[string]*hold{},
+		window: window{read: st.Next, most: sizeOfWindow(sub.reg.Batch)}, held: map[string]int{}, busy: map[string]bool{}, holds: map[string]*hold{},
 		limit: leastFirst, units: map[*unit]bool{}, result: make(chan *unit, 2*mostFirst+mostAgain)}
 }
 

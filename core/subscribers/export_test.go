@@ -19,3 +19,12 @@ func ExpireLeases(ctx context.Context, documents core.Documents) {
 		}
 	}
 }
+
+// DeliveryID is the id of a delivery of the events at these positions.
+func DeliveryID(rewinds int, positions ...core.Position) string {
+	events := make([]core.Event, len(positions))
+	for i, p := range positions {
+		events[i].Position = p
+	}
+	return deliveryID(&registration{ID: "abc", Life: "def"}, rewinds, events)
+}

@@ -66,7 +66,7 @@ func (w *world) instance(t testing.TB, change ...func(*subscribers.Config)) *sub
 }
 
 // publish appends events whose subjects are given; "" is an event without one.
-func (w *world) publish(t testing.TB, topic string, subjects ...string) []core.Event {
+func (w *world) publish(t tb, topic string, subjects ...string) []core.Event {
 	t.Helper()
 	log, err := w.open(t.Context(), topic)
 	require.NoError(t, err)

@@ -269,7 +269,7 @@ func (r *run) enough() bool {
 }
 
 func (r *run) read(ctx context.Context) error {
-	query := core.Query{From: r.window.read, To: r.head.Position, Filter: r.reg.filter(), Limit: windowEvents}
+	query := core.Query{From: r.window.read, To: r.head.Position, Filter: r.reg.filter(), Limit: r.window.most}
 	read := 0
 	for e, err := range r.log.Read(ctx, query) {
 		if err != nil {

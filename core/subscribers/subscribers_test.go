@@ -152,3 +152,51 @@ func TestPauseAndResume(t *testing.T) {
 	settle(t, s, sub.ID, caughtUp)
 	require.Zero(t, r.requireAll(t, events))
 }
+
+func TestRewindAndParkedSubjects(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		from    core.Position
+		redrive bool
+	}{
+		{"what is parked behind the position is delivered afresh", 2, false},
+		{"what is parked before it stays so", 20, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w, j := newWorld("orders"), newJudge()
+			j.broken["s3"] = true
+			s := w.instance(t, func(c *subscribers.Config) { c.Sender = j })
+			sub := subscribe(t, s, subscribers.Request{Callback: "https://example.com/"})
+			w.publish(t, "orders", many(50, 10)...)
+			settle(t, s, sub.ID, func(st subscribers.Status) bool { return st.State == "parked" && st.Parked == 5 })
+			j.set(func() { delete(j.broken, "s3") })
+			_, err := s.Rewind(t.Context(), "orders", sub.ID, tt.from)
+			require.NoError(t, err)
+			if tt.redrive {
+				st := settle(t, s, sub.ID, func(st subscribers.Status) bool { return st.Lag == 0 })
+				require.Equal(t, "parked", st.State)
+				require.Equal(t, 5, st.Parked)
+				_, err := s.Redrive(t.Context(), "orders", sub.ID)
+				require.NoError(t, err)
+			}
+			settle(t, s, sub.ID, caughtUp)
+			require.Empty(t, j.missing(50))
+			require.Empty(t, j.wrong)
+		})
+	}
+}
+
+func TestIDsOfDeliveries(t *testing.T) {
+	t.Parallel()
+	seen := map[string][]core.Position{}
+	for _, positions := range [][]core.Position{{1}, {5}, {1, 5}, {1, 3, 5}, {1, 2, 5}, {1, 2, 3, 4, 5}, {1, 51}, {15, 1}} {
+		id := subscribers.DeliveryID(0, positions...)
+		require.Regexp(t, `^msg_[A-Za-z0-9]+$`, id)
+		require.Equal(t, id, subscribers.DeliveryID(0, positions...))
+		require.NotEqual(t, id, subscribers.DeliveryID(1, positions...))
+		require.NotContains(t, seen, id, "%v and %v", positions, seen[id])
+		seen[id] = positions
+	}
+}

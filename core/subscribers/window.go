@@ -4,7 +4,8 @@ import (
 	"eventstore/core"
 )
 
-// The most that a subscription's window holds: events that were read and not yet passed.
+// The most that a subscription's window holds, of events that were read and not yet passed; where
+// its batches are large it is two of them.
 const (
 	windowEvents = 512
 	windowBytes  = 4 << 20
@@ -18,17 +19,21 @@ type entry struct {
 	done  bool // delivered, or behind a hold
 }
 
+// sizeOfWindow is the most events of a window from which deliveries of batch events are made.
+func sizeOfWindow(batch int) int { return max(windowEvents, 2*batch) }
+
 // window is the stretch of the log at which first attempts are made. Events leave it at its
 // front, in order, when they are done.
 type window struct {
 	entries []*entry
+	most    int // entries
 	bytes   int
 	read    core.Position // what has been looked at ends before
 	passed  place         // the last event that left
 }
 
 // full reports whether no more events are to be read now.
-func (w *window) full() bool { return len(w.entries) >= windowEvents || w.bytes >= windowBytes }
+func (w *window) full() bool { return len(w.entries) >= w.most || w.bytes >= windowBytes }
 
 // add takes in the next event that matches.
 func (w *window) add(e core.Event, held bool) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -71,7 +72,7 @@ func newSandbox(ctx context.Context, source string) (*sandbox, error) {
 func (b *sandbox) prepare(ctx context.Context, code [2][]byte, source string) error {
 	b.vm.SetMemoryLimit(MaxMemory)
 	b.vm.SetGCThreshold(gcThreshold)
-	if err := b.vm.SetEvalTimeout(MaxTime); err != nil {
+	if err := b.vm.SetEvalTimeout(maxWait); err != nil {
 		return err
 	}
 	if _, err := b.vm.EvalBytecode(code[0]); err != nil {
@@ -112,7 +113,7 @@ func (b *sandbox) value(v quickjs.Value, err error) (quickjs.Value, error) {
 // evaluate makes the function that makes the definition. The source must be an expression between brackets of both kinds:
 // else it could close ours and go on behind them.
 func (b *sandbox) evaluate(ctx context.Context, source string) (quickjs.Value, error) {
-	defer context.AfterFunc(ctx, b.vm.Interrupt)()
+	defer b.limited(ctx)()
 	source = strings.TrimRight(source, "; \t\r\n")
 	make, err := b.value(b.vm.EvalValue(opening+"("+source+"\n)})", quickjs.EvalGlobal))
 	if err == nil {
@@ -145,7 +146,7 @@ func (b *sandbox) call(ctx context.Context, function quickjs.Value, args ...any)
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	defer context.AfterFunc(ctx, b.vm.Interrupt)()
+	defer b.limited(ctx)()
 	b.broken = true
 	result, err := function.Call(quickjs.UndefinedValue, args...)
 	if err != nil {
@@ -157,6 +158,18 @@ func (b *sandbox) call(ctx context.Context, function quickjs.Value, args ...any)
 	}
 	b.drain(ctx)
 	return text, nil
+}
+
+// limited holds a call to the limit on time, and to ctx, until the function that it returns is called.
+func (b *sandbox) limited(ctx context.Context) func() {
+	runtime.LockOSThread()
+	w := startWatch(b.vm.Interrupt)
+	stop := context.AfterFunc(ctx, b.vm.Interrupt)
+	return func() {
+		stop()
+		w.stop()
+		runtime.UnlockOSThread()
+	}
 }
 
 // drain runs what async functions left to be run. Nothing depends on it any more; a sandbox in which that goes

@@ -20,7 +20,7 @@ func small(c *projections.Config) { c.StepEvents, c.Workers = 40, 1 }
 // caughtUp drives a projection until nothing fails and nothing is left to fold.
 func caughtUp(t *testing.T, p *projections.Projections, name string) projections.Status {
 	t.Helper()
-	for range 100 {
+	for begun := time.Now(); time.Since(begun) < time.Minute; {
 		if p.Project(t.Context()) != nil {
 			continue
 		}
@@ -72,7 +72,7 @@ func failsAt(t *testing.T, s *store, n int64, fault coretest.Fault, want map[str
 	own := &store{t: t, registry: s.registry, documents: flaky}
 	p := own.instance(small)
 	for range 10 {
-		if _, err := p.Put(t.Context(), "tally", projections.Definition{Topics: []string{"orders"}, Handler: "tally"}); err == nil {
+		if _, err := p.Put(t.Context(), "tally", tallied("orders")); err == nil {
 			break
 		}
 	}
@@ -85,7 +85,7 @@ func failsAt(t *testing.T, s *store, n int64, fault coretest.Fault, want map[str
 // Fifty runs are cancelled wherever they are, by two instances that drive at once, over storage that fails now and then, while events come.
 func TestKilledRunsLoseAndDoubleNothing(t *testing.T) {
 	t.Parallel()
-	for name, d := range map[string]projections.Definition{"JavaScript": source("orders", "more"), "Go": {Topics: []string{"orders", "more"}, Handler: "tally"}} {
+	for name, d := range map[string]projections.Definition{"JavaScript": scripted("orders", "more"), "Go": tallied("orders", "more")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t, "orders", "more")

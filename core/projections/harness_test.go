@@ -49,7 +49,7 @@ func (s *store) append(topic string, events ...core.Event) {
 // instance is one process's projections.
 func (s *store) instance(changes ...func(*projections.Config)) *projections.Projections {
 	config := projections.Config{
-		Topics: s.registry, Documents: s.documents, Handlers: []projections.Handler{tallyHandler()},
+		Topics: s.registry, Documents: s.documents, Handlers: []projections.Handler{tallyHandler(), timesHandler(2), timesHandler(3)},
 		Compile: func(ctx context.Context, source string) (projections.Program, error) {
 			return javascript.Compile(ctx, source)
 		},
@@ -110,6 +110,31 @@ func tallyHandler() projections.Handler {
 			s, err := stepOf(e)
 			return s.Keys, err
 		}, foldTally)
+}
+
+// timesHandler makes other documents of the same events: sums are n times as large.
+func timesHandler(n int) projections.Handler {
+	return projections.Typed(fmt.Sprintf("times-%d", n), []string{"Add", "Drop"},
+		func(e *core.Event) ([]string, error) {
+			s, err := stepOf(e)
+			return s.Keys, err
+		},
+		func(doc *tally, e *core.Event) (*tally, error) {
+			before := 0
+			if doc != nil {
+				before = doc.Sum
+			}
+			doc, err := foldTally(doc, e)
+			if doc != nil {
+				doc.Sum = before + n*(doc.Sum-before)
+			}
+			return doc, err
+		})
+}
+
+// times is a definition with it.
+func times(n int, names ...string) projections.Definition {
+	return projections.Definition{Topics: names, Handler: fmt.Sprintf("times-%d", n)}
 }
 
 // event is a model event.
@@ -200,7 +225,13 @@ func put(t testing.TB, p *projections.Projections, name string, d projections.De
 	require.NoError(t, err)
 }
 
-func source(names ...string) projections.Definition {
+// tallied is the model's definition, in Go: QuickJS under the race detector is slow.
+func tallied(names ...string) projections.Definition {
+	return projections.Definition{Topics: names, Handler: "tally"}
+}
+
+// scripted is the same in JavaScript.
+func scripted(names ...string) projections.Definition {
 	return projections.Definition{Topics: names, Source: tallySource}
 }
 

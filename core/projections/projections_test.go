@@ -11,7 +11,7 @@ import (
 
 func TestAProjectionIsThePlainFold(t *testing.T) {
 	t.Parallel()
-	for name, d := range map[string]projections.Definition{"JavaScript": source("orders"), "Go": {Topics: []string{"orders"}, Handler: "tally"}} {
+	for name, d := range map[string]projections.Definition{"JavaScript": scripted("orders"), "Go": tallied("orders")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t, "orders")
@@ -36,7 +36,7 @@ func TestReadersGetWhatTheyWrote(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, "orders")
 	p := s.instance()
-	put(t, p, "tally", source("orders"))
+	put(t, p, "tally", tallied("orders"))
 	for i := range 30 {
 		s.append("orders", event(i, "Add", 1, "a"))
 		d, err := p.Get(t.Context(), "tally", "a", projections.Fresh{At: projections.Positions{"": core.Position(i + 1)}})

@@ -61,6 +61,7 @@ func (p *Projections) Run(ctx context.Context) {
 				name, filled, ok := p.nudges.take()
 				if ok {
 					p.follow(ctx, name)
+					p.nudges.done(name)
 					continue
 				}
 				select {

@@ -12,7 +12,6 @@ import (
 	"eventstore/adapters/javascript"
 	"eventstore/adapters/memory"
 	"eventstore/core"
-	"eventstore/core/coretest"
 	"eventstore/core/projections"
 	"eventstore/core/topics"
 )
@@ -168,7 +167,10 @@ func sequence(first, n int) []core.Event {
 }
 
 // model folds topics in plain Go. Across topics the tests' keys are apart.
-func (s *store) model(names ...string) map[string]string {
+func (s *store) model(names ...string) map[string]string { return s.modelTimes(1, names...) }
+
+// modelTimes is the model of times.
+func (s *store) modelTimes(n int, names ...string) map[string]string {
 	s.t.Helper()
 	documents := map[string]*tally{}
 	for _, name := range names {
@@ -194,6 +196,7 @@ func (s *store) model(names ...string) map[string]string {
 	texts := map[string]string{}
 	for key, doc := range documents {
 		if doc != nil {
+			doc.Sum *= n
 			text, err := json.Marshal(doc)
 			require.NoError(s.t, err)
 			texts[key] = string(text)
@@ -235,4 +238,4 @@ func scripted(names ...string) projections.Definition {
 	return projections.Definition{Topics: names, Source: tallySource}
 }
 
-var _ = coretest.ErrInjected
+func positionOf(n int) core.Position { return core.Position(n) }

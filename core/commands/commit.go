@@ -23,6 +23,7 @@ func (c *committer) commit(batch []*pending) {
 		if lost == nil {
 			return
 		}
+		c.turns.lost()
 		batch = c.regather(lost.waiting(batch), conflicts)
 	}
 }
@@ -60,9 +61,7 @@ func (c *committer) commitOnce(batch []*pending) (lost *plan) {
 // regather is the next try's batch after a conflict: those requests of the last whose time is
 // not over, and what arrived meanwhile.
 func (c *committer) regather(batch []*pending, conflicts int) []*pending {
-	if conflicts > 0 {
-		time.Sleep(jitter(min(time.Millisecond<<min(conflicts, 10), conflictWait)))
-	}
+	time.Sleep(c.turns.retryWait(conflicts))
 	now, kept := time.Now(), batch[:0]
 	for _, p := range batch {
 		if !p.expire(now) {
@@ -75,6 +74,8 @@ func (c *committer) regather(batch []*pending, conflicts int) []*pending {
 // appendPlan appends a batch's events and remembers them.
 func (c *committer) appendPlan(ctx context.Context, b *plan) error {
 	sealed, head := core.Seal(b.after, c.publisher.config.Now(), b.events)
+	began := time.Now()
+	defer func() { c.turns.appended(began) }()
 	if err := c.append(ctx, b.after, head, sealed); err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type committer struct {
 	bytes    int        // guarded by queueing; of the queue
 	running  bool       // guarded by queueing
 
+	turns turns // of the goroutine that runs
+
 	catching sync.Mutex // held while the log is read to bring the window up to date
 
 	mu     sync.RWMutex
@@ -117,6 +119,7 @@ func (c *committer) enqueue(p *pending) error {
 // answered: what they publish next belongs to the batch (it made batches of 30 instead of 2).
 func (c *committer) run() {
 	for {
+		c.turns.yield()
 		runtime.Gosched()
 		batch := c.take(nil)
 		if len(batch) == 0 {

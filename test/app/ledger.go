@@ -23,12 +23,14 @@ type Ledger struct {
 	mu       sync.Mutex
 	requests map[string]*entry // by the name of the request; guarded by mu
 	order    int               // guarded by mu
+	highest  int64             // position that was acknowledged; guarded by mu
 }
 
 // entry is one request, and what became of it.
 type entry struct {
 	events  int
 	data    []string
+	after   int64 // position that was acknowledged before the request was made: it must lie above
 	first   int64 // position of its first event, once it was acknowledged; else 0
 	refused bool  // the answer said that nothing was stored
 }
@@ -54,18 +56,26 @@ func (l *Ledger) Publish(t testing.TB, server *Server, events int) (status int) 
 // begin makes a request that nobody else has made.
 func (l *Ledger) begin(events int) (name, body string) {
 	e := &entry{events: events}
-	var texts []string
 	l.mu.Lock()
 	l.order++
+	e.after = l.highest
 	name = fmt.Sprintf("r%06d", l.order)
 	l.requests[name] = e
 	l.mu.Unlock()
 	for i := range events {
 		data := fmt.Sprintf(`{"of":%q,"n":%d,"pad":%q}`, name, i, strings.Repeat("x", rand.IntN(l.Pad+1)))
 		e.data = append(e.data, data)
+	}
+	return name, e.body(name)
+}
+
+// body is the request as it is sent, each time.
+func (e *entry) body(name string) string {
+	var texts []string
+	for i, data := range e.data {
 		texts = append(texts, fmt.Sprintf(`{"id":"%s-%d","type":"Kept","data":%s}`, name, i, data))
 	}
-	return name, "[" + strings.Join(texts, ",") + "]"
+	return "[" + strings.Join(texts, ",") + "]"
 }
 
 func (l *Ledger) end(t testing.TB, name string, answer Answer) {
@@ -78,6 +88,7 @@ func (l *Ledger) end(t testing.TB, name string, answer Answer) {
 		defer l.mu.Unlock()
 		require.Equal(t, int64(l.requests[name].events), result.Last-result.First+1, answer.Body)
 		l.requests[name].first = result.First
+		l.highest = max(l.highest, result.Last)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusGatewayTimeout:
 		var problem struct{ Outcome string }
 		_ = Decode([]byte(answer.Body), &problem)
@@ -110,7 +121,7 @@ type kept struct {
 }
 
 // Check reads the whole topic and holds it against the ledger: positions are dense, the chain
-// holds, each acknowledged event is at the position that was answered with its bytes, each request
+// holds, no request is before one that was acknowledged before it was made, each acknowledged event is at the position that was answered with its bytes, each request
 // is there whole or not at all, once, and none that was refused is there. It returns the number of
 // events in the topic.
 func (l *Ledger) Check(t testing.TB, server *Server) int {
@@ -125,6 +136,7 @@ func (l *Ledger) Check(t testing.TB, server *Server) int {
 		require.NotNil(t, e, "position %d: %q was never published", at+1, events[at].ID)
 		require.False(t, found[name], "request %s is there twice", name)
 		require.False(t, e.refused, "request %s is there, and was said not to be", name)
+		require.Greater(t, int64(at+1), e.after, "request %s is before position %d, which was acknowledged before it was made", name, e.after)
 		require.LessOrEqual(t, at+e.events, len(events), "request %s is cut", name)
 		if e.first > 0 {
 			require.Equal(t, e.first, int64(at+1), "request %s is not where it was acknowledged", name)

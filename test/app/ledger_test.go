@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 type store struct {
 	mu    sync.Mutex
 	lines []string // of events, without positions
+	held  []string // those that an order fault keeps back
 	fault string
 }
 
@@ -51,7 +53,24 @@ func (s *store) publish(w http.ResponseWriter, body string) {
 		}
 	}
 	first, now := len(s.lines)+1, strings.Contains(body, "r000003")
+	if at := slices.Index(s.lines, events[0]); at >= 0 && strings.HasPrefix(s.fault, "unknown") {
+		fmt.Fprintf(w, `{"first":%d,"last":%d}`, at+1, at+len(events))
+		return
+	}
 	switch {
+	case now && s.fault == "behind":
+		s.held = events
+		first += len(events)
+	case s.held != nil:
+		s.lines, s.held = slices.Concat(s.lines, events, s.held), nil
+	case now && s.fault == "unknown and kept":
+		s.lines = append(s.lines, events...)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	case now && s.fault == "unknown and not kept":
+		s.fault = "unknown no more"
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	case now && s.fault == "lost":
 	case now && s.fault == "half":
 		s.lines = append(s.lines, events[:1]...)
@@ -85,7 +104,7 @@ func (w *witness) Helper()               {}
 
 func TestTheLedgerFindsEveryFault(t *testing.T) {
 	t.Parallel()
-	for _, fault := range []string{"", "lost", "half", "twice", "changed", "refused but kept", "elsewhere", "broken chain"} {
+	for _, fault := range []string{"", "lost", "half", "twice", "changed", "refused but kept", "elsewhere", "behind", "broken chain"} {
 		t.Run("fault: "+fault, func(t *testing.T) {
 			t.Parallel()
 			http := httptest.NewServer(&store{fault: fault})
@@ -103,6 +122,27 @@ func TestTheLedgerFindsEveryFault(t *testing.T) {
 			}()
 			<-done
 			require.Equal(t, fault != "", w.failed)
+		})
+	}
+}
+
+func TestTheLedgerSettlesWhatIsUnknown(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[string]struct{ found, stored int }{"unknown and kept": {1, 0}, "unknown and not kept": {0, 1}} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			http := httptest.NewServer(&store{fault: fault})
+			defer http.Close()
+			server := &app.Server{URL: http.URL}
+			ledger := app.NewLedger("orders", 10)
+			for range 4 {
+				ledger.Publish(t, server, 2)
+			}
+			require.Equal(t, app.Tally{Tried: 4, Acknowledged: 3, Unknown: 1}, ledger.Tally())
+			found, stored := ledger.Settle(t, server)
+			require.Equal(t, want, struct{ found, stored int }{found, stored})
+			require.Equal(t, app.Tally{Tried: 4, Acknowledged: 4}, ledger.Tally())
+			require.Equal(t, ledger.Acknowledged(), ledger.Check(t, server))
 		})
 	}
 }

@@ -147,17 +147,36 @@ func (j *judge) missing(last core.Position) (missing []core.Position) {
 	return missing
 }
 
-// dying is a store of documents that fails from its nth call on, that one before or after its effect.
-func dying(documents core.Documents, n int, last coretest.Fault) core.Documents {
+// death is the call to storage at which a sender is killed, before or after the call's effect; the
+// zero death is none.
+type death struct {
+	call  int
+	fault coretest.Fault
+}
+
+// arrived is a store to which a write that was sent gets, whatever becomes of its sender.
+type arrived struct{ core.Documents }
+
+func (a arrived) Write(ctx context.Context, writes ...core.Write) ([]string, error) {
+	return a.Documents.Write(context.WithoutCancel(ctx), writes...)
+}
+
+// documents are a store that fails from the death on, at which it calls kill.
+func (d death) documents(documents core.Documents, kill func()) core.Documents {
+	if d.call == 0 {
+		return documents
+	}
 	var mu sync.Mutex
-	return &coretest.FlakyDocuments{Documents: documents, Script: func(string) coretest.Fault {
+	n := d.call
+	return &coretest.FlakyDocuments{Documents: arrived{documents}, Script: func(string) coretest.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		switch n--; {
 		case n > 0:
 			return coretest.Pass
 		case n == 0:
-			return last
+			kill()
+			return d.fault
 		}
 		return coretest.FailBefore
 	}}
@@ -165,10 +184,12 @@ func dying(documents core.Documents, n int, last coretest.Fault) core.Documents 
 
 var short = subscribers.Ladder{0, time.Second, 10 * time.Second, time.Minute}
 
-// serve delivers for a while with an instance that knows nothing, on documents that may die.
-func (j *judge) serve(t tb, w *world, documents core.Documents, pass, linger time.Duration) {
-	s := subscribers.New(subscribers.Config{Documents: documents, Open: w.open, Sender: j, Retry: short, Pass: pass, Linger: linger})
-	_ = s.Deliver(t.Context())
+// serve delivers for a while with an instance that knows nothing, and may die.
+func (j *judge) serve(t tb, w *world, d death, pass, linger time.Duration) {
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	s := subscribers.New(subscribers.Config{Documents: d.documents(w.documents, kill), Open: w.open, Sender: j, Retry: short, Pass: pass, Linger: linger})
+	_ = s.Deliver(ctx)
 	s.Close()
 }
 
@@ -207,15 +228,13 @@ func TestACrashAtEveryCall(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w, j := newWorld("orders"), newJudge()
 					j.broken["s1"], j.broken["s2"] = true, true
-					if n%2 == 0 {
-						j.takes = 1500 * time.Millisecond // checkpoints come while deliveries are under way
-					}
+					j.takes = []time.Duration{900 * time.Millisecond, 1500 * time.Millisecond}[n%2] // checkpoints come while deliveries are under way
 					sub := registerWith(t, w, j, batch)
-					w.publish(t, "orders", append(many(40, 4), "", "", "s1")...)
-					j.serve(t, w, dying(w.documents, n, fault), 4*time.Second, 4*time.Second)
+					w.publish(t, "orders", append(many(60, 12), "", "", "s1")...)
+					j.serve(t, w, death{n, fault}, 4*time.Second, 4*time.Second)
 					j.set(func() { j.broken["s1"] = n%2 == 0 })
 					w.publish(t, "orders", many(8, 4)...)
-					j.serve(t, w, dying(w.documents, n+3, fault), 80*time.Second, 80*time.Second)
+					j.serve(t, w, death{n + 3, fault}, 80*time.Second, 80*time.Second)
 					time.Sleep(time.Minute)
 					j.heal(t, w, sub)
 				})
@@ -254,17 +273,17 @@ func TestAnyCourseOfEvents(t *testing.T) {
 				"break":   func(rt *rapid.T) { j.set(func() { j.broken[subject.Draw(rt, "subject")] = true }) },
 				"mend":    func(rt *rapid.T) { j.set(func() { delete(j.broken, subject.Draw(rt, "subject")) }) },
 				"go down": func(rt *rapid.T) { j.set(func() { j.down = rapid.Bool().Draw(rt, "down") }) },
-				"deliver": func(rt *rapid.T) { j.serve(t, w, w.documents, 3*time.Second, 2*time.Second) },
+				"deliver": func(rt *rapid.T) { j.serve(t, w, death{}, 3*time.Second, 2*time.Second) },
 				"die": func(rt *rapid.T) {
 					fault := rapid.SampledFrom([]coretest.Fault{coretest.FailBefore, coretest.FailAfter}).Draw(rt, "fault")
-					j.serve(t, w, dying(w.documents, rapid.IntRange(1, 30).Draw(rt, "calls"), fault), 20*time.Second, 15*time.Second)
+					j.serve(t, w, death{rapid.IntRange(1, 30).Draw(rt, "calls"), fault}, 20*time.Second, 15*time.Second)
 				},
 				"two at once": func(rt *rapid.T) {
 					var senders sync.WaitGroup
 					for range 2 {
 						n := rapid.IntRange(3, 40).Draw(rt, "calls")
 						subscribers.ExpireLeases(t.Context(), w.documents)
-						senders.Go(func() { j.serve(t, w, dying(w.documents, n, coretest.FailAfter), 2*time.Second, time.Second) })
+						senders.Go(func() { j.serve(t, w, death{n, coretest.FailAfter}, 2*time.Second, time.Second) })
 					}
 					time.Sleep(10 * time.Millisecond)
 					subscribers.ExpireLeases(t.Context(), w.documents)

@@ -22,7 +22,7 @@ func (l *Log) Append(ctx context.Context, after core.Head, events []core.Event) 
 	defer l.appending.Unlock()
 	at, err := l.write(ctx, after, data, true)
 	if err == nil {
-		l.written(at, data, events[len(events)-1].Head())
+		l.moveEnd(at, data, events[len(events)-1].Head())
 	}
 	return err
 }
@@ -146,8 +146,8 @@ func (l *Log) put(ctx context.Context, at end, data []byte) error {
 	return errAgain
 }
 
-// written moves the end behind what was appended at at, unless it was read already.
-func (l *Log) written(at end, data []byte, head core.Head) {
+// moveEnd moves the end behind what was appended at at, unless it was read already.
+func (l *Log) moveEnd(at end, data []byte, head core.Head) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.end.segment != at.segment || l.end.offset != at.offset {
@@ -155,6 +155,11 @@ func (l *Log) written(at end, data []byte, head core.Head) {
 	}
 	l.recent.addAll(l.keyer, at.offset, data)
 	l.advance(checked{used: len(data), requests: 1, head: head})
+	l.written = true
+	if l.end.offset-l.checkpointed >= l.checkpointEvery() {
+		l.checkpointed = l.end.offset
+		l.maintainSoon()
+	}
 }
 
 // CloseLog closes the log for good, if its head is still after.

@@ -111,6 +111,46 @@ func TestAStaleIndexIsNotGoneBy(t *testing.T) {
 	requireAnswers(t, behind, lines, "another log's indexes")
 }
 
+// After a checkpoint an opening reads on from there; what lies before is read when it is asked for.
+func TestACheckpointShortensAnOpening(t *testing.T) {
+	t.Parallel()
+	files := segmenttest.NewMemory()
+	options := segment.Options{Log: quiet, ReadSize: 5000, Manual: true, SegmentSize: 1 << 20}
+	log := open(t, files, options)
+	lines := requests(t, log, 500, 400)
+	require.NoError(t, log.Maintain(t.Context()))
+	lines = append(lines, requests(t, log, 3, 2)...)
+	files.Calls()
+	before := files.BytesRead()
+	cold := open(t, files, options)
+	require.Equal(t, map[string]int{"ReadAt": 3}, files.Calls())
+	require.Less(t, files.BytesRead()-before, int64(100_000), "of %d bytes", len(text(lines)))
+	lines = append(lines, requests(t, cold, 2)...)
+	require.Equal(t, lines, coretest.Lines(t, cold, core.Query{}))
+	found, err := cold.Find(t.Context(), []string{"id-1", "id-903", "absent"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]core.Position{"id-1": 2, "id-903": 904}, found)
+	selected := coretest.Lines(t, open(t, files, options), core.Query{Filter: core.Filter{{Subjects: []string{"order-3"}}}})
+	require.Equal(t, strings.Count(text(lines), `"subject":"order-3"`), len(selected))
+
+	full := files.File(firstSegment)
+	for cut, whole := range map[int][]string{
+		len(full) - 1:               lines[:905], // behind the checkpoint
+		len(text(lines[:900])) - 1:  lines[:500], // before it, which it does not survive
+		len(text(lines[:450])) - 10: {},
+	} {
+		torn := files.Copy()
+		torn.SetFile(firstSegment, full[:cut])
+		got := coretest.Lines(t, open(t, torn, options), core.Query{})
+		require.True(t, slices.Equal(whole, got), "cut at %d of %d: %d events, not %d", cut, len(full), len(got), len(whole))
+	}
+	flipped := bytes.Clone(full)
+	flipped[len(text(lines[:300]))+50] ^= 1
+	files.SetFile(firstSegment, flipped)
+	_, err = open(t, files, options).Find(t.Context(), []string{"absent"})
+	require.ErrorIs(t, err, core.ErrCorrupt, "what lies before the checkpoint is checked when it is read")
+}
+
 // With indexes a log is searched without reading it, and what merges replaced is removed.
 func TestAnIndexedLogIsSearchedWithoutReadingIt(t *testing.T) {
 	t.Parallel()

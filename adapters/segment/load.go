@@ -46,7 +46,7 @@ func (l *Log) loadGuess(ctx context.Context, m *manifest) error {
 		l.end = end{segment: m.head().Position + 1, head: m.head()}
 	}
 	l.runs = m.runs
-	if err := l.catchUp(ctx, 4*l.options.ReadSize+firstRead); err != nil {
+	if err := l.resume(ctx, m.open); err != nil {
 		return err
 	}
 	if l.end.offset == 0 {

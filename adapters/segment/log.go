@@ -67,6 +67,9 @@ type Log struct {
 	listed   bool    // guarded by mu; whether segments are as the files are, not as the manifest says
 	buffer   []byte  // guarded by mu; see scratch
 
+	written      bool  // guarded by mu; whether this process has appended anything
+	checkpointed int64 // guarded by mu; up to where in the open segment a checkpoint was asked for
+
 	runs      []*run          // guarded by mu; the indexes of the closed segments, without a gap
 	bad       map[string]bool // guarded by mu; the ids of runs that were found damaged
 	unindexed int             // guarded by mu; how many closed segments have no run
@@ -190,11 +193,12 @@ func (l *Log) Head(ctx context.Context) (core.Head, error) {
 	return l.end.head, err
 }
 
-// Close stops what goes on in the background, waits for it, and lets go of the files, if they have
-// to be. Nothing may be called after it.
+// Close stops what goes on in the background, waits for it, leaves a checkpoint where the next
+// opening can begin, and lets go of the files, if they have to be. Nothing may be called after it.
 func (l *Log) Close() error {
 	l.stop()
 	l.running.Wait()
+	l.lastCheckpoint()
 	if closer, ok := l.files.(io.Closer); ok {
 		return closer.Close()
 	}

@@ -14,20 +14,25 @@ import (
 // not, merges, and removes what a merge before the last replaced. It may be called at any time, and
 // stopped at any point; whoever closes a segment calls it in the background.
 func (l *Log) Maintain(ctx context.Context) error {
+	return l.maintainAll(ctx, l.checkpointEvery())
+}
+
+// maintainAll maintains, with a checkpoint if the last one is that many bytes back.
+func (l *Log) maintainAll(ctx context.Context, every int64) error {
 	l.maintaining.Lock()
 	defer l.maintaining.Unlock()
 	for {
-		err := l.maintain(ctx)
+		err := l.maintain(ctx, every)
 		if !errors.Is(err, errChanged) {
 			return err
 		}
 	}
 }
 
-// errChanged says that another process has written the manifest meanwhile.
+// errChanged says that another process has written the manifest meanwhile, so begin again.
 var errChanged = errors.New("another process maintains the index")
 
-func (l *Log) maintain(ctx context.Context) error {
+func (l *Log) maintain(ctx context.Context, every int64) error {
 	l.mu.Lock()
 	closed, bad := l.closed, maps.Clone(l.bad)
 	l.mu.Unlock()
@@ -45,6 +50,11 @@ func (l *Log) maintain(ctx context.Context) error {
 			return fmt.Errorf("indexing: %w", err)
 		}
 		l.adopt(m)
+	}
+	if next := l.checkpoint(m, every); next != nil {
+		if err := l.replaceManifest(ctx, m, next); err != nil {
+			return fmt.Errorf("writing a checkpoint: %w", err)
+		}
 	}
 	return nil
 }
@@ -93,9 +103,32 @@ func (l *Log) indexNext(ctx context.Context, m *manifest, p part) (*manifest, er
 	facts := segmentFacts{first: p.first, next: p.next, size: p.size, hash: head.Hash, recorded: head.Recorded}
 	next, err := m.with(ctx, l.files, facts, r)
 	if err != nil {
-		return nil, err
+		return nil, l.mergeFailed(err)
 	}
 	return next, l.replaceManifest(ctx, m, next)
+}
+
+// mergeError says which runs could not be merged.
+type mergeError struct {
+	runs []*run
+	err  error
+}
+
+func (e *mergeError) Error() string { return "merging: " + e.err.Error() }
+func (e *mergeError) Unwrap() error { return e.err }
+
+// mergeFailed has runs that are damaged, or that another process has replaced, left out.
+func (l *Log) mergeFailed(err error) error {
+	var failed *mergeError
+	if !errors.As(err, &failed) || !errors.Is(err, errBadIndex) && !errors.Is(err, core.ErrNotFound) {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range failed.runs {
+		l.bad[r.id] = true
+	}
+	return errors.Join(errChanged, err)
 }
 
 // replaceManifest writes the next manifest, if the one it is made from is still there, and removes
@@ -106,13 +139,23 @@ func (l *Log) replaceManifest(ctx context.Context, m, next *manifest) error {
 		return err
 	}
 	if now.sum != m.sum {
-		return errors.Join(errChanged, removeAll(ctx, l.files, next.runs[len(next.runs)-1].names()))
+		return errors.Join(errChanged, removeAll(ctx, l.files, next.added(m)))
 	}
 	encoded := next.encode(l.id)
 	if err := l.files.Put(ctx, manifestName, encoded); err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
 	}
 	return removeAll(ctx, l.files, m.retired)
+}
+
+// added are the files of runs that m does not have.
+func (m *manifest) added(before *manifest) (names []string) {
+	for _, r := range m.runs {
+		if !slices.Contains(before.runs, r) {
+			names = append(names, r.names()...)
+		}
+	}
+	return names
 }
 
 func removeAll(ctx context.Context, files Files, names []string) error {
@@ -136,7 +179,7 @@ func (m *manifest) with(ctx context.Context, files Files, facts segmentFacts, r 
 	if len(merged) > 1 {
 		var err error
 		if r, err = mergeRuns(ctx, files, merged); err != nil {
-			return nil, err
+			return nil, &mergeError{merged, err}
 		}
 		for _, old := range merged {
 			next.retired = append(next.retired, old.names()...)

@@ -24,6 +24,7 @@ const (
 type manifest struct {
 	segments []segmentFacts
 	runs     []*run // without a gap, the first from segment 0 on
+	open     checkpoint
 	// retired are files of runs that the last change replaced. They are removed with the
 	// next one, so that who read the manifest before that change still finds them.
 	retired []string
@@ -72,6 +73,7 @@ func (m *manifest) encode(id string) []byte {
 			b = binary.AppendUvarint(b, uint64(p.pages))
 		}
 	}
+	b = m.open.appendTo(b)
 	b = binary.AppendUvarint(b, uint64(len(m.retired)))
 	for _, name := range m.retired {
 		b = appendText(b, name)
@@ -109,6 +111,7 @@ func decodeManifest(b []byte, id string) (*manifest, error) {
 		}
 		m.runs = append(m.runs, r)
 	}
+	m.open = d.checkpoint()
 	for range d.number() {
 		m.retired = append(m.retired, d.text())
 	}

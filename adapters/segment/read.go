@@ -19,14 +19,19 @@ type view struct {
 }
 
 // look takes a view, up to the log's end. While nothing can be added to the open segment, it
-// calls visit with that segment's index.
+// calls visit, unless that is nil, with that segment's index.
 func (l *Log) look(ctx context.Context, visit func(*recent)) (v view, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.catchUp(ctx, firstRead); err != nil {
 		return v, err
 	}
-	visit(l.recent)
+	if visit != nil {
+		if err := l.complete(ctx); err != nil {
+			return v, err
+		}
+		visit(l.recent)
+	}
 	open := part{ordinal: len(l.closed), before: l.lastClosed(), first: l.end.segment, next: l.end.head.Position + 1, size: l.end.offset, closed: l.end.shut}
 	return view{head: l.end.head, closed: l.closed, open: open, runs: l.runs}, nil
 }
@@ -79,7 +84,11 @@ type reading struct {
 
 func (r *reading) run(ctx context.Context) (err error) {
 	r.passed = false
-	r.view, err = r.log.look(ctx, func(open *recent) { r.open = r.filter.where(open.blocks) })
+	if r.open = everywhere; len(r.filter) == 0 {
+		r.view, err = r.log.look(ctx, nil)
+	} else {
+		r.view, err = r.log.look(ctx, func(open *recent) { r.open = r.filter.where(open.blocks) })
+	}
 	r.lookup = lookup{log: r.log, runs: r.view.runs}
 	if err == nil {
 		err = r.bound(ctx)

@@ -2,12 +2,14 @@ package segment
 
 import (
 	"bytes"
+	"context"
 	"slices"
 )
 
 // recent is the index of the open segment, in memory: the blocks in which each key is. The
 // zero value is that of an empty segment.
 type recent struct {
+	from   int64         // where in the segment begins what it knows; see complete
 	newest map[key]int32 // the newest node of each key
 	nodes  []node
 }
@@ -44,6 +46,26 @@ func (r *recent) addAll(keyer keyer, offset int64, text []byte) {
 			r.add(keyer, offset, l)
 		}
 		offset += int64(len(one))
+	}
+}
+
+// complete reads what of the open segment was not read when the log was opened, since a checkpoint
+// vouched for it, so that recent knows it all. The caller holds mu.
+func (l *Log) complete(ctx context.Context) error {
+	if l.recent.from == 0 {
+		return nil
+	}
+	before := part{before: l.lastClosed(), first: l.end.segment, next: l.end.head.Position + 1, size: l.recent.from}
+	for pass := l.pass(before, span{0, before.size}); ; {
+		c, err := pass.next(ctx)
+		if err != nil {
+			return err
+		}
+		if len(c.text) == 0 {
+			l.recent.from = 0
+			return nil
+		}
+		l.recent.addAll(l.keyer, c.offset, c.text)
 	}
 }
 

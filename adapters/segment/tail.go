@@ -192,9 +192,11 @@ func (l *Log) closeSegment(shut bool, size int64) {
 	head := l.end.head
 	segment := l.addClosed(l.end.segment, head.Position+1, l.end.offset)
 	segment.hash.Store(&head.Hash)
-	segment.recent.Store(l.recent)
+	if l.recent.from == 0 {
+		segment.recent.Store(l.recent)
+	}
 	l.end = end{segment: head.Position + 1, head: head}
-	l.recent = new(recent)
+	l.recent, l.checkpointed = new(recent), 0
 	if old := len(l.closed) - 1 - mostRecent; old >= 0 {
 		l.closed[old].segment.recent.Store(nil)
 	}

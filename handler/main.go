@@ -33,7 +33,7 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.Is(err, errUsage):
 		return 2
 	}
-	fmt.Fprintln(stderr, "eventstore:", err)
+	tell(stderr, "eventstore: %v\n", err)
 	return 1
 }
 
@@ -55,6 +55,7 @@ func commandTable() []command {
 		{"serve", "serve the API: under the Functions host, else on EVENTSTORE_LISTEN (default 127.0.0.1:8080)", serve},
 	}
 	commands = append(commands, storageCommands()...)
+	commands = append(commands, command{"replay", "rebuild a projection here and now: replay NAME", replayProjection})
 	return append(commands,
 		command{"version", "print the version", printVersion},
 		command{"help", "print this", help},
@@ -76,17 +77,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return command.run(ctx, p, args[1:])
 		}
 	}
-	fmt.Fprintf(stderr, "eventstore: there is no command %q\n\n", args[0])
+	tell(stderr, "eventstore: there is no command %q\n\n", args[0])
 	usage(stderr)
 	return errUsage
 }
 
+// tell writes a message to somebody who may have gone.
+func tell(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+
 func usage(w io.Writer) {
-	fmt.Fprint(w, "usage: handler [command]\n\n")
+	tell(w, "usage: handler [command]\n\n")
 	for _, command := range commandTable() {
-		fmt.Fprintf(w, "  %-10s %s\n", command.name, command.summary)
+		tell(w, "  %-10s %s\n", command.name, command.summary)
 	}
-	fmt.Fprint(w, "\nSettings are environment variables; README.md lists them.\n")
+	tell(w, "\nSettings are environment variables; README.md lists them.\n")
 }
 
 // noArguments refuses arguments of a command that has none.
@@ -94,7 +98,7 @@ func noArguments(p process, command string, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	fmt.Fprintf(p.stderr, "eventstore: %s takes no arguments, not %q\n\n", command, args[0])
+	tell(p.stderr, "eventstore: %s takes no arguments, not %q\n\n", command, args[0])
 	usage(p.stderr)
 	return errUsage
 }

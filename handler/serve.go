@@ -50,11 +50,9 @@ func serve(ctx context.Context, p process, args []string) error {
 			return err
 		}
 	}
-	halt := func() {}
-	if !s.underHost {
-		if halt, err = schedule(p.getenv, app.timers, log); err != nil {
-			return errors.Join(err, app.close())
-		}
+	halt, err := app.work(s, log)
+	if err != nil {
+		return errors.Join(err, app.close())
 	}
 	err = serveUntil(ctx, newServer(app.handler, log), listener, stop)
 	halt()
@@ -63,6 +61,20 @@ func serve(ctx context.Context, p process, args []string) error {
 		return errStopped
 	}
 	return err
+}
+
+// work begins what goes on beside the requests: what nudges ask for and, where no host calls them, the timers. It
+// ends when the returned function returns.
+func (a *application) work(s settings, log *slog.Logger) (halt func(), err error) {
+	if s.underHost {
+		return follow(a.projections), nil
+	}
+	stop, err := schedule(s.schedules, a.timers, log)
+	if err != nil {
+		return nil, err
+	}
+	leave := follow(a.projections)
+	return func() { stop(); leave() }, nil
 }
 
 // newServer sets no limit on the time of a whole request: streams last, and the host has its own.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -215,6 +216,67 @@ func TestUnderTheHostTheProcessNeverEndsWell(t *testing.T) {
 	s.stop()
 	require.ErrorIs(t, <-s.done, errStopped)
 	require.Equal(t, 1, exitCode(errStopped, io.Discard))
+}
+
+func TestUnderTheHostTheTimersAreCalled(t *testing.T) {
+	t.Parallel()
+	s := underHost(t, "fs:"+filepath.Join(t.TempDir(), "data"))
+	for _, name := range []string{"project", "deliver", "replay"} {
+		require.Contains(t, s.is(200, "POST", "/"+name, `{"Data":{"timer":{}},"Metadata":{}}`), `"Outputs"`)
+		require.Contains(t, s.is(404, "GET", "/"+name, ""), "route-not-found")
+	}
+	connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = io.WriteString(connection, "GET /topics/../topics HTTP/1.0\r\n\r\n")
+	require.NoError(t, err)
+	line, err := bufio.NewReader(connection).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "404", "no path is redirected")
+}
+
+func TestALocalServerFoldsAndDelivers(t *testing.T) {
+	t.Parallel()
+	delivered := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); r.Method == http.MethodPost && err == nil {
+			delivered <- string(body)
+		}
+	}))
+	defer receiver.Close()
+	s := local(t, "EVENTSTORE_STORE", "memory:", "DELIVER_SCHEDULE", "", "PROJECT_SCHEDULE", "", "REPLAY_SCHEDULE", "")
+	s.is(404, "POST", "/project", "{}")
+	s.is(201, "POST", "/topics", `{"name":"orders"}`)
+	s.is(201, "PUT", "/projections/totals", `{"topics":["orders"],"source":"({key: e => e.subject, on: {Placed: (doc, e) => ({total: e.data})}})"}`)
+	s.is(201, "POST", "/topics/orders/subscribe", `{"callback":"`+receiver.URL+`"}`)
+	s.is(201, "POST", "/topics/orders/events", `{"id":"a","type":"Placed","subject":"o1","data":7}`)
+	require.JSONEq(t, `{"total":7}`, s.is(200, "GET", "/projections/totals/documents?key=o1&at-least=1&wait=20", ""))
+	select {
+	case body := <-delivered:
+		require.Contains(t, body, `"id":"a"`)
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing was delivered")
+	}
+	s.stop()
+	require.NoError(t, <-s.done)
+}
+
+func TestAProjectionIsRebuiltByACommand(t *testing.T) {
+	t.Parallel()
+	store := "fs:" + filepath.Join(t.TempDir(), "data")
+	s := local(t, "EVENTSTORE_STORE", store)
+	s.is(201, "POST", "/topics", `{"name":"orders"}`)
+	s.is(201, "PUT", "/projections/totals", `{"topics":["orders"],"source":"({key: e => e.subject, on: {Placed: (doc, e) => ({total: e.data})}})"}`)
+	s.is(201, "POST", "/topics/orders/events", `{"type":"Placed","subject":"o1","data":7}`)
+	s.is(200, "GET", "/projections/totals/documents?key=o1&at-least=1&wait=20", "")
+	s.stop()
+	require.NoError(t, <-s.done)
+
+	var stdout, stderr bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"replay", "totals"}, environment("EVENTSTORE_STORE", store), &stdout, &stderr))
+	require.Contains(t, stdout.String(), "projection totals is rebuilt, in ")
+	require.Error(t, run(t.Context(), []string{"replay", "none"}, environment("EVENTSTORE_STORE", store), &stdout, &stderr))
+	require.ErrorIs(t, run(t.Context(), []string{"replay"}, environment("EVENTSTORE_STORE", store), &stdout, &stderr), errUsage)
 }
 
 func TestUnderTheHostNothingIsOpenedBeforeItIsUsed(t *testing.T) {

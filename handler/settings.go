@@ -23,7 +23,8 @@ type settings struct {
 	keys       []rest.Key // none under the host, which checks its own
 	entraHosts []string   // further hosts that may be sent a token
 	callbacks  callbacks
-	fsRoots    []string // the directories that fs topics may lie under; none: everywhere
+	schedules  map[string]string // of the timers, by their settings' names
+	fsRoots    []string          // the directories that fs topics may lie under; none: everywhere
 	log        slog.Level
 }
 
@@ -65,6 +66,9 @@ func readSettings(getenv func(string) string) (s settings, err error) {
 		return s, err
 	}
 	if err = s.readCallbacks(getenv); err != nil {
+		return s, err
+	}
+	if err = s.readSchedules(getenv); err != nil {
 		return s, err
 	}
 	s.log, err = readLevel(getenv("EVENTSTORE_LOG"))

@@ -9,9 +9,13 @@ import (
 	"eventstore/handler/rest"
 )
 
-// environment is getenv over a list of names and values in turn.
+// environment is getenv over a list of names and values in turn. The timers have schedules, as the host's
+// settings must.
 func environment(pairs ...string) func(string) string {
 	values := map[string]string{}
+	for _, name := range scheduleSettings {
+		values[name] = "0 * * * * *"
+	}
 	for i := 0; i < len(pairs); i += 2 {
 		values[pairs[i]] = pairs[i+1]
 	}
@@ -55,7 +59,7 @@ func TestSettings(t *testing.T) {
 			t.Parallel()
 			got, err := readSettings(environment(tt.env...))
 			require.NoError(t, err)
-			got.callbacks = callbacks{} // a test of its own looks at them
+			got.callbacks, got.schedules = callbacks{}, nil // tests of their own look at them
 			require.Equal(t, tt.want, got)
 		})
 	}
@@ -97,6 +101,36 @@ func TestAWrongSettingStopsTheStart(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n", "it is one line")
 		})
 	}
+}
+
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	const port = "FUNCTIONS_CUSTOMHANDLER_PORT"
+	got, err := readSettings(environment("PROJECT_SCHEDULE", "0 0 3 * * *", "DELIVER_SCHEDULE", ""))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"PROJECT_SCHEDULE": "0 0 3 * * *", "DELIVER_SCHEDULE": everySecond, "REPLAY_SCHEDULE": "0 * * * * *"}, got.schedules)
+	for _, tt := range []struct{ env, want []string }{
+		{[]string{port, "1", "REPLAY_SCHEDULE", ""}, []string{"REPLAY_SCHEDULE is not set; under the Functions host each timer needs its schedule"}},
+		{[]string{port, "1", "REPLAY_SCHEDULE", "often"}, []string{`REPLAY_SCHEDULE is "often"; `, "has 1 fields, and needs six"}},
+		{[]string{"PROJECT_SCHEDULE", "* * * * *"}, []string{`PROJECT_SCHEDULE is "* * * * *"; `, "has 5 fields, and needs six"}},
+	} {
+		_, err := readSettings(environment(tt.env...))
+		for _, want := range tt.want {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
+
+func TestEveryTimersScheduleIsASettingThatIsRead(t *testing.T) {
+	t.Parallel()
+	app, err := newApplication(settings{store: store{"memory", ""}}, environment(), slog.New(slog.DiscardHandler), t.Context())
+	require.NoError(t, err)
+	var names []string
+	for _, timer := range app.timers {
+		names = append(names, timer.Setting)
+	}
+	require.ElementsMatch(t, scheduleSettings, names)
+	require.NoError(t, app.close())
 }
 
 func TestTheSecretOfADatabaseIsNotTold(t *testing.T) {

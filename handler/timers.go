@@ -15,25 +15,45 @@ const everySecond = "* * * * * *"
 // withTimers serves the timers that the host calls beside the API. Without the host nobody may
 // call them.
 func withTimers(api http.Handler, timers []trigger.Timer, log *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
-	called := trigger.Handler(timers, log)
+	called, paths := trigger.Handler(timers, log), map[string]bool{}
 	for _, timer := range timers {
-		mux.Handle("POST /"+timer.Name, called)
+		paths["/"+timer.Name] = true
 	}
-	mux.Handle("/", api)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && paths[r.URL.Path] {
+			called.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+// scheduleSettings hold the timers' schedules.
+var scheduleSettings = []string{"PROJECT_SCHEDULE", "DELIVER_SCHEDULE", "REPLAY_SCHEDULE"}
+
+// readSchedules reads and checks them. The host reads them itself, and fails each function whose schedule is
+// missing or wrong; so it is told here, in one line.
+func (s *settings) readSchedules(getenv func(string) string) error {
+	s.schedules = map[string]string{}
+	for _, name := range scheduleSettings {
+		text := getenv(name)
+		if text == "" && !s.underHost {
+			text = everySecond
+		}
+		if text == "" {
+			return &settingError{name, "", "under the Functions host each timer needs its schedule, such as 0 * * * * * for every minute"}
+		}
+		if _, err := trigger.ParseSchedule(text); err != nil {
+			return &settingError{name, text, err.Error()}
+		}
+		s.schedules[name] = text
+	}
+	return nil
 }
 
 // schedule runs the timers on their schedules, where no host does, until the returned function is called,
 // which waits for the runs under way.
-func schedule(getenv func(string) string, timers []trigger.Timer, log *slog.Logger) (stop func(), err error) {
-	schedules := map[string]string{}
-	for _, timer := range timers {
-		schedules[timer.Setting] = everySecond
-		if text := getenv(timer.Setting); text != "" {
-			schedules[timer.Setting] = text
-		}
-	}
+func schedule(schedules map[string]string, timers []trigger.Timer, log *slog.Logger) (stop func(), err error) {
 	scheduler, err := trigger.NewScheduler(timers, schedules, log)
 	if err != nil {
 		return nil, err

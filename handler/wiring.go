@@ -8,6 +8,7 @@ import (
 
 	"eventstore/core"
 	"eventstore/core/commands"
+	"eventstore/core/projections"
 	"eventstore/core/queries"
 	"eventstore/core/subscribers"
 	"eventstore/core/topics"
@@ -17,13 +18,14 @@ import (
 
 // application is everything that serves, put together. Nothing of it touches storage before it is used.
 type application struct {
-	storages  *storages
-	documents *lazyDocuments
-	registry  *topics.Registry
-	publisher *commands.Publisher
-	callbacks *subscribers.Service
-	timers    []trigger.Timer
-	handler   http.Handler
+	storages    *storages
+	documents   *lazyDocuments
+	registry    *topics.Registry
+	publisher   *commands.Publisher
+	callbacks   *subscribers.Service
+	projections *projections.Projections
+	timers      []trigger.Timer
+	handler     http.Handler
 }
 
 // newApplication puts the application together. stopping ends its streams and waits.
@@ -41,16 +43,21 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 		Log:       log,
 	})
 	a.callbacks = newSubscriptions(s, a.registry, a.documents, log)
-	a.timers = []trigger.Timer{deliverTimer(a.callbacks)}
+	a.projections = newProjections(a.registry, a.documents, log)
+	a.timers = append(projectionTimers(a.projections, a.registry), deliverTimer(a.callbacks))
 	a.publisher = commands.New(a.registry, commands.Config{
-		Published: func(topic string, _ core.Position) { a.callbacks.Nudge(topic) },
-		Log:       log,
+		Published: func(topic string, head core.Position) {
+			a.callbacks.Nudge(topic)
+			a.projections.Nudge(topic, head)
+		},
+		Log: log,
 	})
 	a.handler = rest.New(rest.Config{
 		Topics:        a.registry,
 		Publisher:     a.publisher,
 		Reader:        queries.New(a.registry, queries.Config{Log: log}),
 		Documents:     a.documents,
+		Projections:   a.projections,
 		Subscriptions: a.callbacks,
 		Version:       version,
 		UnderHost:     s.underHost,
@@ -69,6 +76,7 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 func (a *application) close() error {
 	a.publisher.Close()
 	a.callbacks.Close()
+	a.projections.Close()
 	err := errors.Join(a.registry.Close(), a.documents.Close())
 	a.storages.close()
 	return err

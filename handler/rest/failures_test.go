@@ -255,16 +255,15 @@ func TestHealthIsUnavailableWithoutTheStore(t *testing.T) {
 	a.get("/").is(204)
 }
 
-func TestHealthAsksFurtherChecks(t *testing.T) {
+func TestHealthTellsOfAProjectionThatFails(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, func(c *rest.Config) {
-		c.Checks = []rest.Check{func(context.Context) map[string]rest.Finding {
-			return map[string]rest.Finding{"projection:totals": {Status: "degraded", Reason: "stalled"}, "projection:other": {Status: "ok"}}
-		}}
-	})
+	a := withProjection(t)
+	require.Contains(t, a.get("/health").is(200).body, `"projection:totals":{"status":"ok"}`)
+	a.publishes("orders", `{"type":"Poison","subject":"x"}`)
+	require.NoError(t, a.config.Projections.Project(t.Context()))
 	got := a.get("/health").is(200)
 	require.Contains(t, got.body, `{"status":"degraded",`)
-	require.Contains(t, got.body, `"projection:other":{"status":"ok"},"projection:totals":{"status":"degraded","reason":"stalled"}`)
+	require.Contains(t, got.body, `"projection:totals":{"status":"degraded","reason":"`)
 }
 
 func TestAPanicIsAnsweredAndTheServerGoesOn(t *testing.T) {

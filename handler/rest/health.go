@@ -19,9 +19,9 @@ const checkTime = 5 * time.Second
 // checksAtOnce bounds how many things are looked at together.
 const checksAtOnce = 16
 
-// Check looks at something that may need someone, and answers a Finding for each thing it looked
+// check looks at something that may need someone, and answers a Finding for each thing it looked
 // at, by a name such as "projection:totals".
-type Check func(ctx context.Context) map[string]Finding
+type check func(ctx context.Context) map[string]Finding
 
 // Finding is one check's outcome.
 type Finding struct {
@@ -75,7 +75,7 @@ func (a *api) checks(ctx context.Context) map[string]Finding {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	found, turns := map[string]Finding{}, make(chan struct{}, checksAtOnce)
-	look := func(check Check) {
+	look := func(check check) {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
@@ -87,14 +87,14 @@ func (a *api) checks(ctx context.Context) map[string]Finding {
 	}
 	look(a.checkStore)
 	look(a.failedTopics)
+	if a.Projections != nil {
+		look(a.checkProjections)
+	}
 	if a.Subscriptions != nil {
 		look(a.checkSubscriptions)
 	}
 	for _, topic := range a.Topics.Opened() {
 		look(func(ctx context.Context) map[string]Finding { return checkTopic(ctx, topic) })
-	}
-	for _, check := range a.Checks {
-		look(check)
 	}
 	wg.Wait()
 	return found
@@ -124,6 +124,22 @@ func (a *api) failedTopics(context.Context) map[string]Finding {
 	found := map[string]Finding{}
 	for name, err := range a.Topics.Failed() {
 		found["topic:"+name] = Finding{Status: "degraded", Reason: problemOf(err).Detail, cause: err}
+	}
+	return found
+}
+
+// checkProjections tells of each projection whether it needs someone.
+func (a *api) checkProjections(ctx context.Context) map[string]Finding {
+	begin, found := time.Now(), map[string]Finding{}
+	troubles, err := a.Projections.Health(ctx)
+	if err != nil {
+		found["projections"] = findingOf(err, begin)
+	}
+	for name, reason := range troubles {
+		found["projection:"+name] = Finding{Status: "ok"}
+		if reason != "" {
+			found["projection:"+name] = Finding{Status: "degraded", Reason: reason}
+		}
 	}
 	return found
 }

@@ -37,8 +37,6 @@ type Config struct {
 	Loopback bool
 	// Stopping, when done, ends streams and waits, so that the server can stop. Default: never.
 	Stopping context.Context
-	// Checks are further checks of GET /health, beside the store's and the topics'.
-	Checks []Check
 	// Log is told of every answer of 5xx, and of each request at debug. Default: none.
 	Log *slog.Logger
 }

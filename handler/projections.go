@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"eventstore/adapters/javascript"
+	"eventstore/core"
+	"eventstore/core/projections"
+	"eventstore/core/topics"
+	"eventstore/handler/trigger"
+)
+
+// goHandlers are the projections' handlers that are built in, in Go; a definition names one of them.
+func goHandlers() []projections.Handler { return nil }
+
+// newProjections folds a registry's topics into documents.
+func newProjections(registry *topics.Registry, documents core.Documents, log *slog.Logger) *projections.Projections {
+	return projections.New(projections.Config{
+		Topics:    registry,
+		Documents: documents,
+		Compile: func(ctx context.Context, source string) (projections.Program, error) {
+			program, err := javascript.Compile(ctx, source)
+			if err != nil {
+				return nil, err // and not a nil program in an interface
+			}
+			return program, nil
+		},
+		Handlers:      goHandlers(),
+		ParseSchedule: func(text string) (projections.Schedule, error) { return trigger.ParseSchedule(text) },
+		Log:           log,
+	})
+}
+
+// projectionTimers are the timers that fold and rebuild. The one that rebuilds also maintains the topics.
+func projectionTimers(p *projections.Projections, registry *topics.Registry) []trigger.Timer {
+	return []trigger.Timer{
+		{Name: "project", Setting: "PROJECT_SCHEDULE", Run: p.Project},
+		{Name: "replay", Setting: "REPLAY_SCHEDULE", Run: func(ctx context.Context) error {
+			return errors.Join(p.Rebuilds(ctx), maintain(ctx, registry))
+		}},
+	}
+}
+
+// maintain has the logs that are open in this process bring up to date what they derive: an index whose writer
+// was killed before it was done, say. One that can't keeps no other from it.
+func maintain(ctx context.Context, registry *topics.Registry) error {
+	var errs []error
+	for _, topic := range registry.Opened() {
+		log, ok := topic.Log.(interface{ Maintain(context.Context) error })
+		if !ok {
+			continue
+		}
+		if err := log.Maintain(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("maintaining topic %q: %w", topic.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// follow runs what nudges ask of projections, until the returned function is called, which waits for it.
+func follow(p *projections.Projections) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Run(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// replayProjection rebuilds a projection in this process, to its end.
+func replayProjection(ctx context.Context, p process, args []string) error {
+	return withStorage(p, "replay", args, func(*flag.FlagSet) {}, func(t *storageTool, args []string) error {
+		if len(args) != 1 {
+			return t.wrong("replay takes the name of one projection")
+		}
+		begun := time.Now()
+		if err := t.app.projections.Replay(ctx, args[0], t.replayProgress()); err != nil {
+			return err
+		}
+		return t.say("projection %s is rebuilt, in %s", args[0], time.Since(begun).Round(time.Millisecond))
+	})
+}
+
+// replayProgress tells on a terminal how far a rebuild has come.
+func (t *storageTool) replayProgress() func(projections.Progress) {
+	file, ok := t.stderr.(*os.File)
+	if !ok || !isTerminal(file) {
+		return func(projections.Progress) {}
+	}
+	return func(p projections.Progress) {
+		const width = 30
+		bar := strings.Repeat("#", int(width*min(max(p.Progress, 0), 1)))
+		tell(file, "\r[%-*s] %3.0f %%, %.0f events/s ", width, bar, 100*p.Progress, p.EventsPerSecond)
+	}
+}

@@ -87,7 +87,7 @@
     let i = 0;
     try {
       for (; i < events.length; i++) {
-        const made = definitions[i] = definition();
+        const made = definitions[i] = make(); // types has checked it, and it can't be another one now
         const key = made.key(events[i]);
         if (key === null) { counts[i] = 0; continue; }
         if (!isArray(key)) { all[all.length] = checkKey(key); counts[i] = 1; continue; }
@@ -125,7 +125,7 @@
         let document;
         if (texts[d] !== undefined) document = texts[d] === null ? undefined : parse(texts[d]);
         else document = before[d] === null ? undefined : before[d];
-        const { on } = definitions[e] ?? definition();
+        const { on } = definitions[e] ?? make();
         if (!hasOwn(on, event.type)) continue;
         texts[d] = written(on[event.type](document, event));
         if (texts[d] !== null) state[d] = "v"; else if (state[d] === "v") state[d] = "d";

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"eventstore/core"
 )
@@ -80,9 +79,10 @@ func (f *folding) round(ctx context.Context, parts []*part, todo [][][2]int) err
 func (f *folding) part(ctx context.Context, pt *part, steps [][2]int) error {
 	for len(steps) > 0 {
 		n := f.callSize(steps)
-		started := time.Now()
 		err := f.call(ctx, pt, steps[:n])
-		if err != nil {
+		if err == nil {
+			f.program.paced(n, pt.box.took())
+		} else {
 			f.program.unload(pt)
 			if n == 1 && len(pt.events) == 1 || ctx.Err() != nil {
 				return asEvent(ctx, pt.first, err)
@@ -91,7 +91,6 @@ func (f *folding) part(ctx context.Context, pt *part, steps [][2]int) error {
 				return err
 			}
 		}
-		f.program.paced(n, time.Since(started))
 		steps = steps[n:]
 	}
 	if len(f.program.parts) > workers() {

@@ -85,13 +85,12 @@ func first(errs []error) error {
 
 // loadPart finds a part's keys, and leaves it loaded unless that took its events one by one.
 func (p *Program) loadPart(ctx context.Context, pt *part) error {
-	started := time.Now()
 	err := p.load(ctx, pt)
 	if err == nil {
 		pt.keys, err = pt.box.keys(ctx, len(pt.events))
 	}
 	if err == nil {
-		p.paced(len(pt.events), time.Since(started))
+		p.paced(len(pt.events), pt.box.took())
 		return nil
 	}
 	p.unload(pt)

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"modernc.org/quickjs"
 )
@@ -35,6 +36,7 @@ type sandbox struct {
 	typesFn, loadFn, keysFn, foldFn, held quickjs.Value
 	values                                []quickjs.Value // to be freed
 	broken                                bool
+	spent                                 time.Duration // of a processor, in calls
 }
 
 // ours is our own code, compiled once for all sandboxes.
@@ -168,8 +170,16 @@ func (b *sandbox) limited(ctx context.Context) func() {
 	return func() {
 		stop()
 		w.stop()
+		b.spent += w.used()
 		runtime.UnlockOSThread()
 	}
+}
+
+// took is the time of a processor that calls have taken since it was asked last.
+func (b *sandbox) took() time.Duration {
+	took := b.spent
+	b.spent = 0
+	return took
 }
 
 // drain runs what async functions left to be run. Nothing depends on it any more; a sandbox in which that goes

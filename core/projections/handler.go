@@ -37,7 +37,7 @@ const maxDocument = 1 << 20
 func (p *typed[T]) Types() []string { return p.types }
 
 // MaxBatch is large: a document is decoded and encoded once in a batch.
-func (p *typed[T]) MaxBatch() (events, size int) { return 20_000, 16 << 20 }
+func (p *typed[T]) MaxBatch() (events, size int) { return 50_000, 24 << 20 }
 
 func (p *typed[T]) Close() {}
 

@@ -71,7 +71,7 @@ func TestNothingRestsOnAnIndex(t *testing.T) {
 		change("emptying", []byte{})
 		change("cutting", data[:len(data)/2])
 		change("adding to", append(bytes.Clone(data), "more"...))
-		for at := 0; at < len(data); at += 1 + len(data)/20 {
+		for at := 0; at < len(data); at += 1 + len(data)/12 {
 			flipped := bytes.Clone(data)
 			flipped[at] ^= 0x10
 			change(fmt.Sprintf("flipping byte %d", at), flipped)
@@ -191,7 +191,7 @@ func TestAHandleFollowsWhatAnotherProcessMerges(t *testing.T) {
 // is the only one that is there.
 func TestALookUpInTenMillionEventsCostsAFewCalls(t *testing.T) {
 	t.Parallel()
-	const segments, each = 230, 450 // in place of 10 million: the runs are the same, a hundredth as long
+	const segments, each = 230, 150 // in place of 10 million: the runs are the same, and shorter
 	files := segmenttest.NewMemory()
 	log := open(t, files, segment.Options{Manual: true, Log: quiet})
 	head := core.Head{Recorded: coretest.Start}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -189,5 +190,34 @@ func FuzzHeaders(f *testing.F) {
 		second, err := decodeBinary(again, data)
 		require.NoError(t, err)
 		require.Equal(t, first, second.Events[0])
+	})
+}
+
+// FuzzQueryString: what is accepted is within its bounds, and the link to the next page asks for the same.
+func FuzzQueryString(f *testing.F) {
+	for _, seed := range []string{"", "from=1&limit=5&wait=60", "type=a%2Cb&subject=s&tag=x,y", "direction=backward&from=3", "since=2026-01-01T00:00:00Z&until=2027-01-01T00:00:00%2B01:00",
+		"wait=61", "from=9223372036854775807", "limit=99999999999999999999", "a;b", "%zz", "code=x&clientId=y&from=2", "from=1&from=2", "type=%ff", "type=", "from=+1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		given, err := parameters(&http.Request{URL: &url.URL{RawQuery: query}}, queryParameters...)
+		var first selection
+		if err == nil {
+			first, err = selectionOf(given)
+		}
+		if err != nil {
+			require.Equal(t, "invalid-request", problemOf(err).Code)
+			return
+		}
+		require.True(t, first.From >= 0 && first.Limit >= 0 && first.Wait >= 0 && first.Wait <= 60*time.Second)
+		link, err := url.Parse(strings.TrimPrefix(strings.TrimSuffix(nextLink("orders", given, 7), `>; rel="next"`), "<"))
+		require.NoError(t, err)
+		require.Equal(t, "/topics/orders/events", link.Path)
+		again, err := parameters(&http.Request{URL: link}, queryParameters...)
+		require.NoError(t, err)
+		second, err := selectionOf(again)
+		require.NoError(t, err)
+		first.From = 7
+		require.Equal(t, first, second)
 	})
 }

@@ -204,14 +204,4 @@ func loadDescription() (err error) {
 	return err
 }
 
-// newRequest makes a GET with any query string at all.
-func newRequest(t *testing.T, path, query string) (*http.Request, error) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), "GET", "http://localhost"+path, nil)
-	if err == nil {
-		request.URL.RawQuery = query
-	}
-	return request, err
-}
-
 func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }

@@ -199,24 +199,3 @@ func TestVerifyWalksTheChain(t *testing.T) {
 	require.Equal(t, `{"from":3,"to":7,"verified":5,"head":10,"hash":"`+event.Hash+`"}`+"\n", a.get("/topics/orders/verify?from=3&to=7").is(200).body)
 	require.Contains(t, a.get("/topics/orders/verify").is(200).body, `{"from":1,"to":10,"verified":10,"head":10,`)
 }
-
-func FuzzQueryString(f *testing.F) {
-	for _, seed := range []string{"", "from=1&limit=5", "type=a%2Cb&subject=s&tag=x,y", "direction=backward&from=3", "since=2026-01-01T00:00:00Z&until=2027-01-01T00:00:00Z",
-		"wait=0", "from=9223372036854775807", "limit=99999999999999999999", "a;b", "%zz", "code=x&clientId=y", "from=1&from=2", "type=%ff"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, query string) {
-		if strings.Contains(query, "wait") {
-			return // it takes time
-		}
-		a := newAPI(t).withTopic("orders").publishes("orders", tenEvents())
-		request, err := newRequest(t, "/topics/orders/events", query)
-		if err != nil {
-			return
-		}
-		if got := a.send(request, ""); got.status != 200 {
-			got.problem(400, "invalid-request")
-			return
-		}
-	})
-}

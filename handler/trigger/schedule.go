@@ -44,7 +44,7 @@ func ParseSchedule(text string) (Schedule, error) {
 
 const example = "{second} {minute} {hour} {day} {month} {day of the week}, such as 0 */5 * * * * for every five minutes"
 
-var parser = cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+var parser = cron.MustNewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
 // String is the schedule as it was written.
 func (s Schedule) String() string { return s.text }

@@ -3,6 +3,7 @@ package acceptance_test
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventstore/functions"
 	"eventstore/test/app"
 	"eventstore/test/functionshost"
 )
@@ -183,6 +185,42 @@ func TestWaitingEndsWhenAnEventComes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestEveryTimerAnswersTheHostAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	declared, err := functions.All()
+	require.NoError(t, err)
+	for _, mode := range modes {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			server := mode.start(t)
+			for _, f := range declared {
+				if f.Trigger().Type != "timerTrigger" {
+					continue
+				}
+				// A key of the host's owner opens every route, and there is none.
+				answer := server.Do(t, "POST", "/"+f.Name, `{"Data":{},"Metadata":{}}`, "Content-Type", "application/json")
+				require.Equal(t, 404, answer.Status, "%s: %s", f.Name, answer.Body)
+				if server.Host != nil {
+					require.NoError(t, server.Host.RunTimer(t.Context(), f.Name), f.Name)
+				}
+			}
+		})
+	}
+}
+
+// The host does not start a handler again that exits with 0.
+func TestUnderTheHostASignalIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	free := app.FreeAddress(t)
+	_, port, err := net.SplitHostPort(free)
+	require.NoError(t, err)
+	process := app.Launch(t, app.Staged(t), "FUNCTIONS_CUSTOMHANDLER_PORT="+port, "EVENTSTORE_STORE=fs:"+t.TempDir(),
+		"PROJECT_SCHEDULE=0 * * * * *", "DELIVER_SCHEDULE=0 * * * * *", "REPLAY_SCHEDULE=0 * * * * *")
+	process.URL = "http://" + free
+	process.AwaitReady(t)
+	require.NotZero(t, process.Interrupt(t), process.Output())
 }
 
 func TestLocalModeSaysHowToBeginAndStopsCleanly(t *testing.T) {

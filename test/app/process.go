@@ -37,7 +37,7 @@ func Launch(t testing.TB, staged string, settings ...string) *Process {
 // LaunchWith starts the binary by a command that ends with it, such as strace's.
 func LaunchWith(t testing.TB, command []string, settings ...string) *Process {
 	t.Helper()
-	address := freeAddress(t)
+	address := FreeAddress(t)
 	p := &Process{URL: "http://" + address, ended: make(chan struct{}), command: exec.Command(command[0], command[1:]...)}
 	p.command.Env = slices.Concat(cleanEnvironment(), []string{"EVENTSTORE_LISTEN=" + address}, settings)
 	p.command.Dir = t.TempDir()
@@ -134,7 +134,8 @@ func (b *lockedBuffer) String() string {
 	return b.buffer.String()
 }
 
-func freeAddress(t testing.TB) string {
+// FreeAddress is a 127.0.0.1:port that nobody listens on.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -97,9 +97,11 @@ func (r *run) entries(ctx context.Context, files Files) iter.Seq2[entry, error] 
 					yield(entry{}, err)
 					return
 				}
-				for _, e := range pages {
-					if !yield(e, nil) {
-						return
+				for _, p := range pages {
+					for e := range p.all {
+						if !yield(e, nil) {
+							return
+						}
 					}
 				}
 			}

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"encoding/binary"
-	"sort"
 
 	"github.com/zeebo/xxh3"
 )
@@ -53,34 +52,46 @@ func (w *pageWriter) finish(seed uint64, n int) []byte {
 	return page
 }
 
-// page is the entries of a page.
-type page []entry
+// page is a page as it is stored, which was checked.
+type page []byte
 
-// readPage reads what finish wrote; not ok, it is not that page.
-func readPage(bytes []byte, seed uint64, n int) (p page, ok bool) {
-	if len(bytes) != pageSize || binary.BigEndian.Uint64(bytes) != xxh3.HashSeed(bytes[8:], seed+uint64(n)) {
-		return nil, false
-	}
-	rest := bytes[pageHead:]
-	for range binary.BigEndian.Uint16(bytes[8:]) {
-		if len(rest) < entryHead {
-			return nil, false
-		}
-		size := int(binary.BigEndian.Uint16(rest[8:]))
-		if len(rest) < entryHead+size {
-			return nil, false
-		}
-		p = append(p, entry{key(binary.BigEndian.Uint64(rest)), rest[entryHead : entryHead+size]})
-		rest = rest[entryHead+size:]
-	}
-	return p, len(p) > 0
+// checkPage reports whether bytes are what finish wrote as page number n.
+func checkPage(bytes []byte, seed uint64, n int) bool {
+	return len(bytes) == pageSize && binary.BigEndian.Uint64(bytes) == xxh3.HashSeed(bytes[8:], seed+uint64(n)) &&
+		page(bytes).count() > 0
 }
 
-// find is the posting of a key in pages that follow each other.
-func (p page) find(k key) (posting []byte, ok bool) {
-	i := sort.Search(len(p), func(i int) bool { return p[i].key >= k })
-	if i == len(p) || p[i].key != k {
-		return nil, false
+func (p page) count() int { return int(binary.BigEndian.Uint16(p[8:])) }
+
+// all yields the entries, in order. What they hold is a part of the page.
+func (p page) all(yield func(entry) bool) {
+	rest := p[pageHead:]
+	for range p.count() {
+		if len(rest) < entryHead {
+			return
+		}
+		size := int(binary.BigEndian.Uint16(rest[8:]))
+		if len(rest) < entryHead+size || !yield(entry{key(binary.BigEndian.Uint64(rest)), rest[entryHead : entryHead+size]}) {
+			return
+		}
+		rest = rest[entryHead+size:]
 	}
-	return p[i].posting, true
+}
+
+// first is the page's first key.
+func (p page) first() key { return key(binary.BigEndian.Uint64(p[pageHead:])) }
+
+// find is the posting of a key, nil when the page has none; beyond, the key may be in a later page.
+func (p page) find(k key) (posting []byte, beyond bool) {
+	beyond = true
+	for e := range p.all {
+		if e.key >= k {
+			beyond = false
+			if e.key == k {
+				posting = e.posting
+			}
+			break
+		}
+	}
+	return posting, beyond
 }

@@ -255,10 +255,13 @@ func (r *reading) collect(ctx context.Context, p part, s span) (lines []string, 
 	}
 }
 
+// fewLines is how many events are read at most as texts of their own.
+const fewLines = 16
+
 // selected adds to lines those of a chunk that are to be yielded. Unfiltered they are parts of one
 // text.
 func (r *reading) selected(c chunk, lines []string) []string {
-	all := ""
+	all, begins := "", int64(0)
 	c.each(func(offset int64, text []byte) bool {
 		position := positionOf(text)
 		if position < r.low {
@@ -267,18 +270,18 @@ func (r *reading) selected(c chunk, lines []string) []string {
 		if r.passed = position > r.high; r.passed {
 			return false
 		}
-		if len(r.filter) > 0 {
+		if few := 0 < r.query.Limit && r.query.Limit <= fewLines; few || len(r.filter) > 0 {
 			if one, ok := scanLine(text); ok && r.filter.match(one) {
-				lines = append(lines, string(text))
+				lines = append(lines, string(text)) // of its own: who keeps it does not keep the chunk
 			}
-			return true
+			return r.query.Backward || len(lines) != r.query.Limit-r.yielded
 		}
 		if all == "" {
-			all = string(c.text)
+			all, begins = string(c.text[offset-c.offset:]), offset
 		}
-		at := int(offset - c.offset)
+		at := int(offset - begins)
 		lines = append(lines, all[at:at+len(text)])
-		return true
+		return r.query.Backward || len(lines) != r.query.Limit-r.yielded
 	})
 	return lines
 }

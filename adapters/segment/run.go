@@ -74,18 +74,24 @@ func (s *search) find(ctx context.Context) (encoded []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case s.key < pages[0].key:
+		if s.key < pages[0].first() {
 			s.high = from
-		case s.key > pages[len(pages)-1].key:
-			s.low = to
-		default:
-			encoded, _ = pages.find(s.key)
+		} else if encoded, beyond := findIn(pages, s.key); !beyond {
 			return encoded, nil
+		} else {
+			s.low = to
 		}
 		guess = (s.low + s.high) / 2
 	}
 	return nil, nil
+}
+
+// findIn is the posting of a key in pages that follow each other, of which the first does not begin
+// behind it; beyond, it may be in a later page.
+func findIn(pages []page, k key) (posting []byte, beyond bool) {
+	n := sort.Search(len(pages), func(i int) bool { return pages[i].first() > k }) - 1
+	posting, beyond = pages[n].find(k)
+	return posting, beyond && n == len(pages)-1
 }
 
 // guess is the page where the key is if keys are spread evenly.
@@ -98,8 +104,8 @@ func (s *search) guess() int {
 	return min(int(share*float64(s.high)), s.high-1)
 }
 
-// readPages reads some pages of a part, as one.
-func readPages(ctx context.Context, files Files, r *run, part, from, to int) (all page, err error) {
+// readPages reads some pages of a part.
+func readPages(ctx context.Context, files Files, r *run, part, from, to int) ([]page, error) {
 	bytes := make([]byte, (to-from)*pageSize)
 	n, err := files.ReadAt(ctx, r.partName(part), bytes, int64(from)*pageSize)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -108,14 +114,14 @@ func readPages(ctx context.Context, files Files, r *run, part, from, to int) (al
 	if n < len(bytes) {
 		return nil, fmt.Errorf("%w: %s is too short", errBadIndex, r.partName(part))
 	}
-	for i := from; i < to; i++ {
-		p, ok := readPage(bytes[(i-from)*pageSize:][:pageSize], r.seed(part), i)
-		if !ok {
-			return nil, fmt.Errorf("%w: page %d of %s has another checksum", errBadIndex, i, r.partName(part))
+	pages := make([]page, to-from)
+	for i := range pages {
+		pages[i] = bytes[i*pageSize:][:pageSize]
+		if !checkPage(pages[i], r.seed(part), from+i) {
+			return nil, fmt.Errorf("%w: page %d of %s has another checksum", errBadIndex, from+i, r.partName(part))
 		}
-		all = append(all, p...)
 	}
-	return all, nil
+	return pages, nil
 }
 
 // runWriter writes a run, part by part.

@@ -120,6 +120,9 @@ func (r *pass) startBehind(n int) error {
 	return nil
 }
 
+// lineHint is as long as most lines are.
+const lineHint = 1 << 10
+
 // read reads on behind rest.
 func (r *pass) read(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -129,19 +132,23 @@ func (r *pass) read(ctx context.Context) error {
 	if offset >= r.part.size {
 		return corrupt(r.part.name(), offset, 0, "the segment ends in the middle of a line")
 	}
-	size := int(min(int64(r.size), r.part.size-offset))
+	size := int64(r.size)
+	if left := r.span.to - offset; left > 0 { // and most of a last line that begins in the span
+		size = min(size, left+lineHint)
+	}
+	size = min(size, r.part.size-offset)
 	r.size = min(4*r.size, r.log.options.ReadSize)
-	if need := len(r.rest) + size; cap(r.spare) < need {
+	if need := len(r.rest) + int(size); cap(r.spare) < need {
 		r.spare = make([]byte, need)
 	}
 	kept := copy(r.spare[:cap(r.spare)], r.rest)
-	n, err := r.log.files.ReadAt(ctx, r.part.name(), r.spare[kept:kept+size], offset)
+	n, err := r.log.files.ReadAt(ctx, r.part.name(), r.spare[kept:kept+int(size)], offset)
 	switch {
 	case errors.Is(err, core.ErrNotFound):
 		return corrupt(r.part.name(), 0, r.part.first, "the segment is missing")
 	case err != nil && !errors.Is(err, io.EOF):
 		return fmt.Errorf("reading %s: %w", r.part.name(), err)
-	case n < size:
+	case n < int(size):
 		return corrupt(r.part.name(), offset+int64(n), 0, "the segment ends where it had %d bytes", r.part.size)
 	}
 	r.rest = r.spare[:kept+n]

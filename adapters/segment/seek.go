@@ -9,7 +9,7 @@ import (
 )
 
 // near is how many bytes are rather read than searched.
-const near = 2 * blockSize
+const near = blockSize / 2
 
 // place is where a line begins in a segment, and its position.
 type place struct {

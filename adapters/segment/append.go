@@ -71,8 +71,8 @@ func (l *Log) expect(ctx context.Context, after core.Head) (end, error) {
 	if l.end.shut {
 		return l.end, core.ErrClosed
 	}
-	if l.doubtful || after.Position > l.end.head.Position {
-		if err := l.catchUp(ctx, firstRead); err != nil {
+	if !l.loaded || l.doubtful || after.Position > l.end.head.Position {
+		if err := l.update(ctx); err != nil {
 			return l.end, notStored(err)
 		}
 	}

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"slices"
+	"unicode/utf8"
 
 	"eventstore/core"
 )
@@ -130,10 +131,13 @@ func (i *storedItem) require(k keyer, kind uint64, texts ...[]byte) {
 	i.keys = append(i.keys, keys)
 }
 
+// encodeAll is how texts are stored. One that is not valid UTF-8 is stored nowhere.
 func encodeAll(texts []string) [][]byte {
 	all := make([][]byte, len(texts))
 	for n, text := range texts {
-		all[n] = core.AppendString(nil, text)
+		if utf8.ValidString(text) {
+			all[n] = core.AppendString(nil, text)
+		}
 	}
 	return all
 }
@@ -150,7 +154,7 @@ func (f storedFilter) match(l line) bool {
 
 func (i *storedItem) match(l line) bool {
 	return (len(i.types) == 0 || contains(i.types, l.typ)) &&
-		(len(i.subjects) == 0 || contains(i.subjects, l.subject)) && hasAll(l.tags, i.tags)
+		(len(i.subjects) == 0 || l.subject != nil && contains(i.subjects, l.subject)) && hasAll(l.tags, i.tags)
 }
 
 func contains(texts [][]byte, text []byte) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"unicode/utf8"
 
 	"eventstore/core"
 )
@@ -24,7 +25,9 @@ func (l *Log) find(ctx context.Context, ids []string) (map[string]core.Position,
 		return f.found, nil
 	}
 	for _, id := range ids {
-		f.wanted[string(core.AppendString(nil, id))] = id
+		if utf8.ValidString(id) { // else it is stored nowhere
+			f.wanted[string(core.AppendString(nil, id))] = id
+		}
 	}
 	var where blocks
 	v, err := l.look(ctx, func(open *recent) { where = f.where(open.blocks) })

@@ -19,26 +19,39 @@ var errGuess = errors.New("the manifest is not up to date")
 // load finds the log's end: where the manifest says it is if that is so, else by the list of
 // segments. The last segment is read from its beginning, so that every byte of the last
 // append is checked whatever its size.
+// The caller holds mu.
 func (l *Log) load(ctx context.Context) error {
 	m, err := l.readManifest(ctx)
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	err = l.loadGuess(ctx, m)
 	if errors.Is(err, errGuess) || errors.Is(err, core.ErrCorrupt) {
 		err = l.loadListed(ctx, m)
 	}
-	if err == nil && l.unindexed > 0 {
+	if err != nil {
+		return fmt.Errorf("opening log: %w", err)
+	}
+	l.loaded = true
+	if l.unindexed > 0 {
 		l.maintainSoon()
 	}
-	return err
+	return nil
+}
+
+// update brings the end up to date: the first time it loads the log, then it reads on. The caller
+// holds mu.
+func (l *Log) update(ctx context.Context) error {
+	if !l.loaded {
+		return l.load(ctx)
+	}
+	return l.catchUp(ctx, firstRead)
 }
 
 // loadGuess takes the closed segments from the manifest. What follows them must be the open one.
 func (l *Log) loadGuess(ctx context.Context, m *manifest) error {
-	l.guessed, l.end = true, end{segment: 1}
+	l.guessed, l.listed, l.end = true, false, end{segment: 1}
+	l.closed, l.recent = nil, new(recent)
 	for _, s := range m.segments {
 		l.addClosed(s.first, s.next, s.size).hash.Store(&s.hash)
 	}

@@ -64,6 +64,7 @@ type Log struct {
 	recent   *recent // guarded by mu; what the open segment holds, up to end
 	doubtful bool    // guarded by mu; an append's outcome is unknown, so the end may be behind end
 	guessed  bool    // guarded by mu; the end was taken from the manifest, and not yet confirmed
+	loaded   bool    // guarded by mu; whether the end was found
 	listed   bool    // guarded by mu; whether segments are as the files are, not as the manifest says
 	buffer   []byte  // guarded by mu; see scratch
 
@@ -113,16 +114,23 @@ func segmentName(first core.Position) string {
 	return fmt.Sprintf("%s%020d%s", logDirectory, first, segmentEnding)
 }
 
-// Open opens the log that files hold. Where the end was torn by an interrupted append it is
-// cut behind the last whole request, and what was cut is kept beside.
+// Open opens the log that files hold. One whose identity is not known yet is loaded at once; one that is
+// known to be there is loaded when it is used first, so that who opens it and then asks for its head reads the end
+// once. Where that was torn by an interrupted append it is cut behind the last whole request, and what
+// was cut is kept beside.
 func Open(ctx context.Context, files Files, options Options) (*Log, error) {
 	l := &Log{files: files, options: options.withDefaults(), recent: new(recent), bad: map[string]bool{}}
 	l.background, l.stop = context.WithCancel(context.Background())
 	if err := l.identify(ctx); err != nil {
 		return nil, err
 	}
+	if options.ID != "" {
+		return l, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := l.load(ctx); err != nil {
-		return nil, fmt.Errorf("opening log: %w", err)
+		return nil, err
 	}
 	return l, nil
 }
@@ -189,7 +197,7 @@ func randomText(size int) string {
 func (l *Log) Head(ctx context.Context) (core.Head, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.catchUp(ctx, firstRead)
+	err := l.update(ctx)
 	return l.end.head, err
 }
 

@@ -32,10 +32,22 @@ func (l *Log) maintainAll(ctx context.Context, every int64) error {
 // errChanged says that another process has written the manifest meanwhile, so begin again.
 var errChanged = errors.New("another process maintains the index")
 
-func (l *Log) maintain(ctx context.Context, every int64) error {
+// closedAndBad are the closed segments, and the runs that were found damaged, of a log that is loaded by
+// then.
+func (l *Log) closedAndBad(ctx context.Context) (closed []part, bad map[string]bool, err error) {
 	l.mu.Lock()
-	closed, bad := l.closed, maps.Clone(l.bad)
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	if !l.loaded {
+		err = l.load(ctx)
+	}
+	return l.closed, maps.Clone(l.bad), err
+}
+
+func (l *Log) maintain(ctx context.Context, every int64) error {
+	closed, bad, err := l.closedAndBad(ctx)
+	if err != nil {
+		return err
+	}
 	m, err := l.readManifest(ctx)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ type view struct {
 func (l *Log) look(ctx context.Context, visit func(*recent)) (v view, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.catchUp(ctx, firstRead); err != nil {
+	if err := l.update(ctx); err != nil {
 		return v, err
 	}
 	if visit != nil {
@@ -274,16 +274,21 @@ func (r *reading) selected(c chunk, lines []string) []string {
 			if one, ok := scanLine(text); ok && r.filter.match(one) {
 				lines = append(lines, string(text)) // of its own: who keeps it does not keep the chunk
 			}
-			return r.query.Backward || len(lines) != r.query.Limit-r.yielded
+			return !r.enough(lines)
 		}
 		if all == "" {
 			all, begins = string(c.text[offset-c.offset:]), offset
 		}
 		at := int(offset - begins)
 		lines = append(lines, all[at:at+len(text)])
-		return r.query.Backward || len(lines) != r.query.Limit-r.yielded
+		return !r.enough(lines)
 	})
 	return lines
+}
+
+// enough reports whether lines, read forward, are all that is still to be yielded.
+func (r *reading) enough(lines []string) bool {
+	return !r.query.Backward && r.query.Limit > 0 && len(lines) >= r.query.Limit-r.yielded
 }
 
 // emit yields lines as events.

@@ -158,7 +158,7 @@ func (p *Program) take(ctx context.Context) (*sandbox, error) {
 	return newSandbox(ctx, p.source)
 }
 
-// give takes a sandbox back. One that failed, or has grown, is thrown away.
+// give takes a sandbox back. One that failed is thrown away.
 func (p *Program) give(box *sandbox) {
 	if box == nil {
 		return

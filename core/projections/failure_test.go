@@ -229,3 +229,20 @@ func TestHealthTellsOfAProjectionThatStandsStill(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, trouble["tally"])
 }
+
+// A definition that this binary can't run, for its handler is gone, is told as any other failure.
+func TestAHandlerThatIsGoneIsTold(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, "orders")
+	put(t, s.instance(withStrict), "strict", projections.Definition{Topics: []string{"orders"}, Handler: "strict"})
+	p := s.instance()
+	require.NoError(t, p.Project(t.Context()))
+	status, err := p.Status(t.Context(), "strict")
+	require.NoError(t, err)
+	require.Equal(t, projections.Failed, status.State)
+	require.Contains(t, status.LastError.Message, `no handler "strict"`)
+	require.NoError(t, s.instance(withStrict).Project(t.Context()))
+	status, err = p.Status(t.Context(), "strict")
+	require.NoError(t, err)
+	require.Equal(t, projections.Running, status.State, "an instance that has it goes on")
+}

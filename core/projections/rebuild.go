@@ -225,7 +225,8 @@ func (p *Projections) Replay(ctx context.Context, name string, told func(Progres
 			done, err = p.slice(ctx, name, number)
 			return err
 		})
-		if err != nil && !errors.Is(err, errStale) {
+		overtaken := errors.Is(err, errStale)
+		if err != nil && !overtaken {
 			return err
 		}
 		progress, err := p.progress(ctx, name, number)
@@ -235,7 +236,7 @@ func (p *Projections) Replay(ctx context.Context, name string, told func(Progres
 		if told(progress); progress.Done {
 			return nil
 		}
-		if !ok || done || errors.Is(err, errStale) {
+		if !ok || done || overtaken {
 			if err := p.rest(ctx); err != nil {
 				return err
 			}

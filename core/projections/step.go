@@ -40,6 +40,10 @@ type outcome struct {
 // where it came to.
 func (p *Projections) step(ctx context.Context, name string, number int, b bounds) (outcome, error) {
 	r, done, err := p.runner(ctx, name, number)
+	var wrong *InvalidError
+	if errors.As(err, &wrong) {
+		return p.unusable(ctx, name, number, wrong)
+	}
 	if err != nil {
 		return outcome{}, err
 	}
@@ -65,6 +69,23 @@ func (p *Projections) step(ctx context.Context, name string, number int, b bound
 	if err != nil {
 		r.forget()
 	}
+	return o, err
+}
+
+// unusable notes that a version's definition can't be run here: its Go handler is not in this binary any more, say.
+func (p *Projections) unusable(ctx context.Context, name string, number int, wrong *InvalidError) (o outcome, err error) {
+	_, err = p.update(ctx, name, func(c *control) error {
+		v := c.Versions[number]
+		if v == nil || number == c.Previous {
+			return fmt.Errorf("%w: version %d of %q is no longer folded", errStale, number, name)
+		}
+		now := core.Truncate(p.config.Now())
+		if v.Failure == nil || !now.Before(v.Failure.NextAttempt) {
+			v.Failure = p.again(v.Failure, &Failure{Message: wrong.Error()}, now)
+		}
+		o.failed, o.at = v.Failure, v.Checkpoint
+		return nil
+	})
 	return o, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"eventstore/core"
 	"eventstore/core/topics"
@@ -46,9 +47,11 @@ func (p *Projections) Try(ctx context.Context, name string, t Trial) ([]KeyValue
 	if err := p.checkCode(t.Definition); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, trialTime, errTrialTime)
+	defer cancel()
 	program, err := p.program(ctx, t.Definition)
 	if err != nil {
-		return nil, err
+		return nil, tooSlow(ctx, err)
 	}
 	defer program.Close()
 	events, _ := core.Seal(core.Head{}, p.config.Now(), t.Events)
@@ -64,7 +67,20 @@ func (p *Projections) Try(ctx context.Context, name string, t Trial) ([]KeyValue
 		place := fmt.Sprintf("position %d", events[failed].Position)
 		return nil, &InvalidError{Place: place, Reason: err.Error()}
 	}
-	return documents, err
+	return documents, tooSlow(ctx, err)
+}
+
+// trialTime is the most that trying a definition may take.
+const trialTime = 20 * time.Second
+
+var errTrialTime = errors.New("the trial took too long")
+
+// tooSlow says of a trial that ran out of time that it did.
+func tooSlow(ctx context.Context, err error) error {
+	if err != nil && context.Cause(ctx) == errTrialTime {
+		return invalid("source", "trying it took longer than %v, the most there is", trialTime)
+	}
+	return err
 }
 
 // handled are the events that a run would fold.
@@ -144,6 +160,12 @@ func foldBatch(ctx context.Context, program Program, events []core.Event, texts 
 // tryDefinition compiles a definition and folds the last events of its topics. What a handler throws counts only where the fold began
 // at the topic's first event: from the middle on it has no documents to go by. A broken limit, or a wrong key, counts always.
 func (p *Projections) tryDefinition(ctx context.Context, d Definition) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, trialTime, errTrialTime)
+	defer cancel()
+	return tooSlow(ctx, p.tryTopics(ctx, d))
+}
+
+func (p *Projections) tryTopics(ctx context.Context, d Definition) error {
 	program, err := p.program(ctx, d)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 )
 
 // coldBudget is what a log may cost a cold publish, which reads its topic's configuration too.
-const coldBudget = 5
+const coldBudget = 4
 
 // counted opens the log as a fresh instance does, and counts what is sent.
 func counted(t *testing.T, config blob.Config, topic core.TopicConfig, id string) (core.Log, *blob.Counter) {

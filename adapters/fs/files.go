@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -52,8 +53,10 @@ type file interface {
 
 const (
 	lockName = "lock"
-	// temporary is how the names of files end that are being written.
-	temporary = ".tmp"
+	// temporary is the directory of files that are being written. What a crash left there is removed
+	// when it is older than abandoned.
+	temporary = "tmp"
+	abandoned = time.Hour
 )
 
 // OpenFiles opens the files in dir, which must be there.
@@ -69,7 +72,19 @@ func OpenFiles(dir string) (*Files, error) {
 		ends:  map[string]int64{},
 	}
 	f.open = func(name string) (file, error) { return root.OpenFile(filepath.FromSlash(name), os.O_RDWR, 0) }
+	f.sweep(time.Now().Add(-abandoned))
 	return f, nil
+}
+
+// sweep removes what a crash left of files that were being written, if it is older than that. It is
+// tidying: what can't be removed stays.
+func (f *Files) sweep(before time.Time) {
+	entries, _ := fs.ReadDir(f.root.FS(), temporary)
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && info.ModTime().Before(before) {
+			_ = f.root.Remove(filepath.Join(temporary, entry.Name()))
+		}
+	}
 }
 
 // Close lets go of the files. Nothing may be called after it.
@@ -257,10 +272,12 @@ func (f *Files) Put(ctx context.Context, name string, data []byte) error {
 
 // replace writes a file beside, and renames it.
 func (f *Files) replace(name string, data []byte) error {
-	if err := f.makeParent(name); err != nil {
-		return unavailable(err)
+	beside := temporary + "/" + randomText()
+	for _, needed := range []string{name, beside} {
+		if err := f.makeParent(needed); err != nil {
+			return unavailable(err)
+		}
 	}
-	beside := fmt.Sprintf("%s.%s%s", name, randomText(), temporary)
 	err := f.writeNew(beside, data)
 	if err == nil {
 		err = f.root.Rename(filepath.FromSlash(beside), filepath.FromSlash(name))

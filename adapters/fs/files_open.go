@@ -182,7 +182,7 @@ func (f *Files) list(ctx context.Context, prefix, from string) (found []segment.
 			return nil
 		case err != nil:
 			return unavailable(err)
-		case entry.IsDir() || name < from || !strings.HasPrefix(name, prefix) || name == lockName || strings.HasSuffix(name, temporary):
+		case entry.IsDir() || name < from || !strings.HasPrefix(name, prefix) || name == lockName || strings.HasPrefix(name, temporary+"/"):
 			return nil
 		}
 		info, err := entry.Info()

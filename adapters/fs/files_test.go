@@ -1,7 +1,10 @@
 package fs_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,5 +47,23 @@ func TestLog(t *testing.T) {
 			coretest.TestLog(t, empty)
 			coretest.TestCloser(t, empty)
 		})
+	}
+}
+
+func TestWhatACrashLeftOfAFileIsSweptAway(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, openFiles(t, dir).Put(t.Context(), "index/a", []byte("a")))
+	old, young := filepath.Join(dir, "tmp", "old"), filepath.Join(dir, "tmp", "young")
+	for _, left := range []string{old, young} {
+		require.NoError(t, os.WriteFile(left, []byte("half"), 0o600))
+	}
+	require.NoError(t, os.Chtimes(old, time.Time{}, time.Now().Add(-2*time.Hour)))
+	files := openFiles(t, dir)
+	require.NoFileExists(t, old)
+	require.FileExists(t, young)
+	for info, err := range files.List(t.Context(), "", "") {
+		require.NoError(t, err)
+		require.Equal(t, "index/a", info.Name)
 	}
 }

@@ -230,7 +230,7 @@ func (r *run) deleteVoids(ctx context.Context) {
 
 // finish records the run's end. Where nothing was sent and little was passed it can wait.
 func (r *run) finish(ctx context.Context) error {
-	if r.mine {
+	if r.mine || r.st.Rewinding || r.unwritten() {
 		return r.checkpoint(ctx, true)
 	}
 	next := r.window.next()
@@ -242,6 +242,16 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	r.st.Next, r.st.Seen = next, r.seen() // remembered by this process alone
 	return nil
+}
+
+// unwritten reports whether a hold differs from what is stored.
+func (r *run) unwritten() bool {
+	for _, h := range r.holds {
+		if h.dirty {
+			return true
+		}
+	}
+	return false
 }
 
 // listHolds reads the subscription's holds: those that count become the run's, the others

@@ -43,6 +43,7 @@ func (s *Service) Deliver(ctx context.Context) error {
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
+	s.heads.forget()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.stopped, cancel)()
@@ -80,6 +81,7 @@ func (s *Service) nudge(topic string) {
 		if err := s.refresh(s.stopped); err != nil {
 			s.Log.Warn("listing subscriptions", "error", err)
 		}
+		s.heads.moved(topic)
 		for _, sub := range s.subscriptions(topic) {
 			s.wake(sub)
 		}
@@ -258,7 +260,7 @@ func (r *run) deliver(ctx context.Context) (again bool, err error) {
 			return false, err
 		}
 	}
-	r.st.Rewinding, r.sub.relist = false, false
+	r.sub.relist = false
 	if err := r.serve(ctx); err != nil {
 		return false, err
 	}

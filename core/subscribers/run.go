@@ -173,7 +173,11 @@ func (r *run) settleAll(u *unit) {
 
 // look finds out how far the log goes.
 func (r *run) look(ctx context.Context) (err error) {
-	r.head, err = r.log.Head(ctx)
+	r.head, err = r.heads.head(ctx, r.reg.Topic, r.log, r.Now())
+	if err == nil && r.head.Position < r.st.Seen.Position { // older than what was delivered, or another log's: read it anew
+		r.heads.moved(r.reg.Topic)
+		r.head, err = r.heads.head(ctx, r.reg.Topic, r.log, r.Now())
+	}
 	return err
 }
 

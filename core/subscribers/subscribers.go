@@ -81,6 +81,7 @@ func (c Config) withDefaults() Config {
 type Service struct {
 	Config
 	store store
+	heads heads
 	sends chan struct{} // one token for each delivery under way
 	runs  chan struct{} // one for each subscription that is being served
 

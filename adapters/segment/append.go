@@ -71,7 +71,7 @@ func (l *Log) expect(ctx context.Context, after core.Head) (end, error) {
 	if l.end.shut {
 		return l.end, core.ErrClosed
 	}
-	if !l.loaded || l.doubtful || after.Position > l.end.head.Position {
+	if !l.loaded || after.Position > l.end.head.Position {
 		if err := l.update(ctx); err != nil {
 			return l.end, notStored(err)
 		}
@@ -130,13 +130,11 @@ func (l *Log) put(ctx context.Context, at end, data []byte) error {
 	if cause == nil {
 		return nil
 	}
+	if !errors.Is(cause, core.ErrConflict) && !errors.Is(cause, core.ErrNotFound) {
+		return fmt.Errorf("appending to %s: %w", at.name(), cause) // kept after all, the next append conflicts
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !errors.Is(cause, core.ErrConflict) && !errors.Is(cause, core.ErrNotFound) {
-		l.doubtful = l.doubtful || !errors.Is(cause, core.ErrUnavailable) && !errors.Is(cause, core.ErrRejected)
-		return fmt.Errorf("appending to %s: %w", at.name(), cause)
-	}
-	l.doubtful = true
 	if err := l.catchUp(ctx, firstRead); err != nil {
 		return notStored(err)
 	}

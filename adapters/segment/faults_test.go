@@ -162,6 +162,29 @@ func TestRandomFailuresOfSeveralHandles(t *testing.T) {
 	require.ElementsMatch(t, all, got)
 }
 
+// An append whose outcome is unknown and that was kept conflicts with the next one behind the same
+// head, whether or not anybody asked for the head in between.
+func TestAnAppendThatWasKeptUnknownConflictsWithTheNext(t *testing.T) {
+	t.Parallel()
+	files := segmenttest.NewMemory()
+	log := open(t, files, segment.Options{SegmentSize: 1, Manual: true})
+	head := core.Head{}
+	for i := range 4 {
+		sealed, next := core.Seal(head, coretest.Start, coretest.Samples(i, 1))
+		files.Script(segmenttest.Once("Append", segmenttest.Fault{Err: errInjected, Keep: segmenttest.Everything}))
+		err := log.Append(t.Context(), head, sealed) // of the closing line, from the second on
+		if i == 0 {
+			require.ErrorIs(t, err, errInjected)
+			require.ErrorIs(t, log.Append(t.Context(), head, sealed), core.ErrConflict)
+		} else {
+			require.ErrorIs(t, err, core.ErrUnavailable)
+			require.NoError(t, log.Append(t.Context(), head, sealed))
+		}
+		head = next
+	}
+	require.Len(t, coretest.Lines(t, log, core.Query{}), 4)
+}
+
 // A process ends between the closing line and the next segment: whoever opens the log, or has
 // it open, begins the segment.
 func TestACrashBetweenTheClosingLineAndTheNextSegment(t *testing.T) {

@@ -58,15 +58,14 @@ type Log struct {
 	// appending serialises the appends of this process. It is locked before mu.
 	appending sync.Mutex
 
-	mu       sync.Mutex
-	closed   []part  // guarded by mu; the closed segments, in order, and only ever added to
-	end      end     // guarded by mu
-	recent   *recent // guarded by mu; what the open segment holds, up to end
-	doubtful bool    // guarded by mu; an append's outcome is unknown, so the end may be behind end
-	guessed  bool    // guarded by mu; the end was taken from the manifest, and not yet confirmed
-	loaded   bool    // guarded by mu; whether the end was found
-	listed   bool    // guarded by mu; whether segments are as the files are, not as the manifest says
-	buffer   []byte  // guarded by mu; see scratch
+	mu      sync.Mutex
+	closed  []part  // guarded by mu; the closed segments, in order, and only ever added to
+	end     end     // guarded by mu
+	recent  *recent // guarded by mu; what the open segment holds, up to end
+	guessed bool    // guarded by mu; the end was taken from the manifest, and not yet confirmed
+	loaded  bool    // guarded by mu; whether the end was found
+	listed  bool    // guarded by mu; whether segments are as the files are, not as the manifest says
+	buffer  []byte  // guarded by mu; see scratch
 
 	written      bool  // guarded by mu; whether this process has appended anything
 	checkpointed int64 // guarded by mu; up to where in the open segment a checkpoint was asked for

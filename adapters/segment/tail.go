@@ -43,7 +43,6 @@ func (l *Log) catchUp(ctx context.Context, size int) error {
 		}
 		size = min(2*size, mostRead)
 	}
-	l.doubtful = false
 	if len(l.buffer) > firstRead {
 		l.buffer = nil
 	}

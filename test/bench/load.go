@@ -22,8 +22,10 @@ const event = `{"type":"OrderPlaced","subject":"order-4711","tags":["customer:c9
 	`"metadata":{"correlationid":"c-0193a1f2"}}`
 
 // post is a whole request that publishes one event.
-func post(path string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(event), event)
+func post(path string) []byte { return postBody(path, event) }
+
+func postBody(path, body string) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
 // load sends a request over and over on so many connections for a while, and returns how many were answered with
@@ -69,7 +71,7 @@ func send(host string, request []byte, status int, answered *atomic.Int64, stop 
 	return nil
 }
 
-// answer reads one answer that has a length.
+// answer reads one answer, which has a length or comes in chunks.
 func answer(r *bufio.Reader, status int) error {
 	first, err := r.ReadSlice('\n')
 	if err != nil {
@@ -78,7 +80,7 @@ func answer(r *bufio.Reader, status int) error {
 	if len(first) < 12 || string(first[9:12]) != strconv.Itoa(status) {
 		return fmt.Errorf("the answer is %q", first)
 	}
-	length := 0
+	length, chunked := 0, false
 	for {
 		header, err := r.ReadSlice('\n')
 		if err != nil {
@@ -92,9 +94,29 @@ func answer(r *bufio.Reader, status int) error {
 				return err
 			}
 		}
+		chunked = chunked || bytes.HasPrefix(header, []byte("Transfer-Encoding: chunked"))
+	}
+	if chunked {
+		return chunks(r)
 	}
 	_, err = r.Discard(length)
 	return err
+}
+
+func chunks(r *bufio.Reader) error {
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		size, err := strconv.ParseInt(strings.TrimSpace(line), 16, 64)
+		if err != nil {
+			return fmt.Errorf("the size of a chunk is %q: %w", line, err)
+		}
+		if _, err := r.Discard(int(size) + len("\r\n")); err != nil || size == 0 {
+			return err
+		}
+	}
 }
 
 // stream gets a path and reads the whole answer, and returns its length.

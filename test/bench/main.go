@@ -22,10 +22,14 @@ type options struct {
 	seconds     time.Duration // of each measurement of a rate
 	rounds      int           // how often what is compared takes turns
 	connections int
-	events      int // of the large log
+	events      int // of the large log, or of the scale report's long topic; 0 is the usual
 	small       int // of the small one
 	stream      int // events of the log that is read as NDJSON
 	rows        string
+	scale       bool
+	adapters    string // of the scale report
+	payloads    int    // events of its topic of real payloads
+	samples     int    // publishes whose times it takes
 }
 
 func main() {
@@ -36,10 +40,14 @@ func main() {
 	flag.DurationVar(&o.seconds, "time", 3*time.Second, "how long each rate is measured, each time")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often the candidates take turns; the medians count")
 	flag.IntVar(&o.connections, "connections", 64, "connections of the load")
-	flag.IntVar(&o.events, "events", 10_000_000, "events of the large log")
+	flag.IntVar(&o.events, "events", 0, "events of the large log (10,000,000 where it is not given), and of the scale report's topic (1,000,000)")
 	flag.IntVar(&o.small, "small", 10_000, "events of the small log")
 	flag.IntVar(&o.stream, "stream", 300_000, "events of the log that is read as NDJSON")
-	flag.StringVar(&o.rows, "rows", "publish,read,open,start", "which rows to measure")
+	flag.StringVar(&o.rows, "rows", "publish,postgres,blob,read,open,start", "which rows to measure")
+	flag.BoolVar(&o.scale, "scale", false, "report on long topics instead: publishing, opening and memory on every adapter")
+	flag.StringVar(&o.adapters, "adapters", "memory,fs,blob,postgres", "which adapters the scale report covers")
+	flag.IntVar(&o.payloads, "payloads", 20_000, "events of the scale report's topic of real payloads")
+	flag.IntVar(&o.samples, "samples", 1000, "publishes whose times the scale report takes, each time")
 	flag.Parse()
 	fail(run(o))
 }
@@ -65,10 +73,16 @@ func run(o options) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("building the handler: %w", err)
 	}
+	if o.scale {
+		return scale(o, dir)
+	}
+	if o.events == 0 {
+		o.events = 10_000_000
+	}
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
 	fmt.Println("| what | measured | against | ratio | promised |")
 	fmt.Println("| --- | --- | --- | --- | --- |")
-	return each(o, dir, []row{{"publish", publishRows}, {"read", readRow}, {"open", openRow}, {"start", startRow}})
+	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}})
 }
 
 // row measures one or more lines of the table, in a directory of its own, and prints them.

@@ -24,12 +24,12 @@ type process struct {
 }
 
 // startApp starts the handler on a store, in local mode.
-func startApp(o options, store string) (*process, error) {
+func startApp(o options, store string, settings ...string) (*process, error) {
 	host, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	return begin(host, exec.Command(o.app), "EVENTSTORE_STORE="+store, "EVENTSTORE_LISTEN="+host, "EVENTSTORE_LOG=error")
+	return begin(host, exec.Command(o.app), append(settings, "EVENTSTORE_STORE="+store, "EVENTSTORE_LISTEN="+host, "EVENTSTORE_LOG=error")...)
 }
 
 // startBare starts this program as the bare server, which also serves the files of a directory.
@@ -85,6 +85,16 @@ func (p *process) post(path, media string, body io.Reader) error {
 		err = fmt.Errorf("POST %s was answered with %d: %s", path, response.StatusCode, text)
 	}
 	return err
+}
+
+// headOf is the position of a topic's last event.
+func (p *process) headOf(topic string) (position int, err error) {
+	response, err := http.Head("http://" + p.host + "/topics/" + topic + "/events")
+	if err != nil {
+		return 0, err
+	}
+	response.Body.Close()
+	return strconv.Atoi(strings.Trim(response.Header.Get("ETag"), `"`))
 }
 
 // fill imports so many events into a topic.

@@ -73,8 +73,14 @@ func (s *Service) register(ctx context.Context, q Request, reg *registration, lo
 	if err := s.createState(ctx, q, reg, log, head); err != nil {
 		return Registered{}, err
 	}
-	s.cleanLives(ctx, reg, stored.Life)
-	return s.save(ctx, reg, version, true)
+	done, err := s.save(ctx, reg, version, true)
+	switch {
+	case errors.Is(err, core.ErrConflict):
+		s.cleanUnless(ctx, reg) // another instance was first, or has renewed what this one wrote
+	case err == nil && version != "":
+		s.cleanLife(ctx, stored) // it had expired
+	}
+	return done, err
 }
 
 // createState writes the state that a new registration begins with. Until the registration is
@@ -128,16 +134,19 @@ func (s *Service) placeAt(ctx context.Context, position core.Position, log core.
 	return place{}, fmt.Errorf("%w: position %d can't be read", core.ErrCorrupt, position)
 }
 
-// cleanLives deletes what earlier registrations have left, but for the one that still stands.
-func (s *Service) cleanLives(ctx context.Context, reg *registration, standing string) {
-	if standing != "" {
-		return // it is cleaned up when it is gone
+// cleanUnless deletes what belongs to a registration, unless it stands.
+func (s *Service) cleanUnless(ctx context.Context, reg *registration) {
+	stored := new(registration)
+	if _, err := s.store.get(ctx, registrations, reg.key(), stored); err == nil && stored.Life != reg.Life {
+		s.cleanLife(ctx, reg)
 	}
-	for _, collection := range []string{states, holds} {
-		s.store.clean(ctx, collection, reg.key()+"/", func(key string) bool {
-			return key == reg.stateKey()
-		})
-	}
+}
+
+// cleanLife deletes what belongs to a registration that is not there any more, or never was: its
+// life's documents alone, since another's may be coming into being beside.
+func (s *Service) cleanLife(ctx context.Context, reg *registration) {
+	s.endState(ctx, reg)
+	s.store.clean(ctx, holds, reg.stateKey()+"/")
 }
 
 // save writes a registration and answers with what it is now.
@@ -199,8 +208,7 @@ func (s *Service) end(ctx context.Context, reg *registration, version string) er
 	if _, err := s.store.write(ctx, core.Write{Collection: registrations, Key: reg.key(), Expect: version}); err != nil {
 		return err
 	}
-	s.endState(ctx, reg)
-	s.store.clean(ctx, holds, reg.stateKey()+"/", func(string) bool { return false })
+	s.cleanLife(ctx, reg)
 	s.changed(reg.key())
 	return nil
 }

@@ -75,15 +75,13 @@ func (s store) write(ctx context.Context, w core.Write) (version string, err err
 	return "", fmt.Errorf("writing %q of %q: %w", w.Key, w.Collection, err)
 }
 
-// clean deletes all documents whose keys begin with prefix, but for those that keep. What can't be
-// deleted now is unreachable, and does no harm.
-func (s store) clean(ctx context.Context, collection, prefix string, keep func(key string) bool) {
+// clean deletes all documents whose keys begin with prefix. What can't be deleted now is unreachable,
+// and does no harm.
+func (s store) clean(ctx context.Context, collection, prefix string) {
 	for document, err := range s.documents.List(ctx, collection, core.ListQuery{Prefix: prefix}) {
 		if err != nil {
 			return
 		}
-		if !keep(document.Key) {
-			_, _ = s.documents.Write(ctx, core.Write{Collection: collection, Key: document.Key, Expect: document.Version})
-		}
+		_, _ = s.documents.Write(ctx, core.Write{Collection: collection, Key: document.Key, Expect: document.Version})
 	}
 }

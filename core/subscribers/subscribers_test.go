@@ -2,12 +2,14 @@ package subscribers_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"eventstore/core"
+	"eventstore/core/coretest"
 	"eventstore/core/subscribers"
 )
 
@@ -198,5 +200,103 @@ func TestIDsOfDeliveries(t *testing.T) {
 		require.NotEqual(t, id, subscribers.DeliveryID(1, positions...))
 		require.NotContains(t, seen, id, "%v and %v", positions, seen[id])
 		seen[id] = positions
+	}
+}
+
+func TestRegisteringFailsAtAnyCallAndIsRepeated(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []coretest.Fault{coretest.FailBefore, coretest.FailAfter} {
+		for _, call := range []string{"Documents.Get", "Documents.Write", "Documents.List"} {
+			for n := 1; n <= 4; n++ {
+				w := newWorld("orders")
+				left := n
+				failing := w.instance(t, func(c *subscribers.Config) {
+					c.Sender = newJudge()
+					c.Documents = &coretest.FlakyDocuments{Documents: w.documents, Script: func(name string) coretest.Fault {
+						if name != call {
+							return coretest.Pass
+						}
+						if left--; left == 0 {
+							return fault
+						}
+						return coretest.Pass
+					}}
+				})
+				first, err := failing.Subscribe(t.Context(), subscribers.Request{Topic: "orders", Callback: "https://example.com/"})
+				failing.Close()
+				s := w.instance(t, func(c *subscribers.Config) { c.Sender = newJudge() })
+				again := subscribe(t, s, subscribers.Request{Callback: "https://example.com/"})
+				if err == nil {
+					require.False(t, again.Created, "what was answered is there")
+					require.Equal(t, first.ID, again.ID)
+				}
+				all, _, err := s.List(t.Context(), "orders", "", 10)
+				require.NoError(t, err)
+				require.Len(t, all, 1)
+			}
+		}
+	}
+}
+
+func TestOneSubscriptionOfSeveralRacingRegistrations(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	var mu sync.Mutex
+	secrets := []string{}
+	var racing sync.WaitGroup
+	for range 8 {
+		s := w.instance(t, func(c *subscribers.Config) { c.Sender = newJudge() })
+		racing.Go(func() {
+			got, err := s.Subscribe(t.Context(), subscribers.Request{Topic: "orders", Callback: "https://example.com/"})
+			require.NoError(t, err)
+			mu.Lock()
+			defer mu.Unlock()
+			if got.Created {
+				secrets = append(secrets, got.Secret)
+			}
+		})
+	}
+	racing.Wait()
+	require.Len(t, secrets, 1, "one was told the secret")
+}
+
+func TestLadders(t *testing.T) {
+	t.Parallel()
+	got, err := subscribers.ParseLadder("0s, 5s,30s,2m,10m,30m,1h,2h,4h,8h")
+	require.NoError(t, err)
+	require.Equal(t, subscribers.DefaultLadder(), got)
+	for _, bad := range []string{"", "5", "0s,", "-1s", "1d", "721h"} {
+		_, err := subscribers.ParseLadder(bad)
+		require.Error(t, err, bad)
+	}
+}
+
+func TestOneSubscriptionPerTopicCallbackFilterAndName(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders", "payments")
+	s := w.instance(t, func(c *subscribers.Config) { c.Sender = newJudge() })
+	base := subscribers.Request{Topic: "orders", Callback: "https://example.com/", Item: core.Item{Types: []string{"a", "b"}}}
+	first := subscribe(t, s, base)
+	same := base
+	same.Item.Types = []string{"b", "a", "b"}
+	same.Batch, same.TTL = 7, time.Hour
+	require.Equal(t, first.ID, subscribe(t, s, same).ID, "the order of a filter's values does not matter, nor what is no part of the identity")
+	require.Equal(t, 1, status(t, s, first.ID).Batch, "all but the expiry is as it was")
+	ids := map[string]bool{first.ID: true}
+	for _, change := range []func(*subscribers.Request){
+		func(q *subscribers.Request) { q.Topic = "payments" },
+		func(q *subscribers.Request) { q.Callback += "?" },
+		func(q *subscribers.Request) { q.Name = "x" },
+		func(q *subscribers.Request) { q.Item = core.Item{} },
+		func(q *subscribers.Request) { q.Item = core.Item{Subjects: []string{"a", "b"}} },
+		func(q *subscribers.Request) { q.Item = core.Item{Types: []string{"a"}, Subjects: []string{"b"}} },
+		func(q *subscribers.Request) { q.Item = core.Item{Types: []string{"a,b"}} },
+	} {
+		q := base
+		change(&q)
+		got := subscribe(t, s, q)
+		require.True(t, got.Created)
+		require.NotContains(t, ids, got.ID)
+		ids[got.ID] = true
 	}
 }

@@ -100,7 +100,7 @@ func underCuts(t *testing.T, load *load, cutters ...*cutter) {
 // underRestarts restarts the server several times, after each of which publishing must go on by itself.
 func underRestarts(t *testing.T, load *load, server *servers.Server, storage storage) (restarts int) {
 	t.Helper()
-	restarts = 2
+	restarts = len(storage.stops)
 	if long() {
 		restarts = 30
 	}

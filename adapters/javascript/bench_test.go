@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventstore/adapters/javascript"
 	"eventstore/core"
 	"eventstore/core/coretest"
 )
@@ -42,4 +43,15 @@ func processorTime() time.Duration {
 	var usage syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkCompile makes a sandbox with a definition in it.
+func BenchmarkCompile(b *testing.B) {
+	started := processorTime()
+	for b.Loop() {
+		p, err := javascript.Compile(b.Context(), orders)
+		require.NoError(b, err)
+		p.Close()
+	}
+	b.ReportMetric(float64((processorTime()-started).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }

@@ -3,7 +3,7 @@
 // since all that a definition can reach but its own values is frozen.
 (function () {
   "use strict";
-  const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isFrozen, freeze } = Object;
+  const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, freeze } = Object;
   const { ownKeys, apply, construct } = Reflect;
 
   const refuse = (what, instead) => function () { throw new TypeError(what + " is not available in a projection: " + instead); };
@@ -89,8 +89,7 @@
     const object = queue.pop();
     if (seen.has(object)) continue;
     seen.add(object);
-    freeze(object);
-    if (!isFrozen(object)) throw new TypeError("not frozen");
+    freeze(object); // throws where it can't
     visit(getPrototypeOf(object));
     for (const name of ownKeys(object)) {
       const property = getOwnPropertyDescriptor(object, name);

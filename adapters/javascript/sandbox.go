@@ -74,15 +74,16 @@ func newSandbox(ctx context.Context, source string) (*sandbox, error) {
 func (b *sandbox) prepare(ctx context.Context, code [2][]byte, source string) error {
 	b.vm.SetMemoryLimit(MaxMemory)
 	b.vm.SetGCThreshold(gcThreshold)
-	if err := b.vm.SetEvalTimeout(maxWait); err != nil {
-		return err
-	}
 	if _, err := b.vm.EvalBytecode(code[0]); err != nil {
 		return fmt.Errorf("hardening the sandbox: %w", err)
 	}
 	driver, err := b.value(b.vm.EvalBytecodeValue(code[1]))
 	if err != nil {
 		return fmt.Errorf("loading the sandbox's driver: %w", err)
+	}
+	// Our own code has all the time it needs. What comes now is watched; this is for where that can't look.
+	if err := b.vm.SetEvalTimeout(2 * maxWait); err != nil {
+		return err
 	}
 	make, err := b.evaluate(ctx, source)
 	if err != nil {

@@ -85,35 +85,30 @@ func failsAt(t *testing.T, s *store, n int64, fault coretest.Fault, want map[str
 // Fifty runs are cancelled wherever they are, by two instances that drive at once, over storage that fails now and then, while events come.
 func TestKilledRunsLoseAndDoubleNothing(t *testing.T) {
 	t.Parallel()
-	for name, d := range map[string]projections.Definition{"JavaScript": scripted("orders", "more"), "Go": tallied("orders", "more")} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newStore(t, "orders", "more")
-			flaky := &coretest.FlakyDocuments{Documents: s.documents, Script: now(0.1)}
-			failing := &store{t: t, registry: s.registry, documents: flaky}
-			a, b := failing.instance(small), failing.instance(small)
-			put(t, s.instance(), "tally", d)
-			var driving sync.WaitGroup
-			for i, p := range []*projections.Projections{a, b} {
-				driving.Go(func() {
-					random := rand.New(rand.NewPCG(uint64(i), 7))
-					for range 25 {
-						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(20_000))*time.Microsecond)
-						_ = p.Project(ctx) // it fails: that is the point
-						cancel()
-					}
-				})
+	s := newStore(t, "orders", "more")
+	flaky := &coretest.FlakyDocuments{Documents: s.documents, Script: now(0.1)}
+	failing := &store{t: t, registry: s.registry, documents: flaky}
+	a, b := failing.instance(small), failing.instance(small)
+	put(t, s.instance(), "tally", tallied("orders", "more"))
+	var driving sync.WaitGroup
+	for i, p := range []*projections.Projections{a, b} {
+		driving.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), 7))
+			for range 25 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(20_000))*time.Microsecond)
+				_ = p.Project(ctx) // it fails: that is the point
+				cancel()
 			}
-			for i := range 30 {
-				s.append("orders", sequence(i*40, 40)...)
-				s.append("more", event(i, "Add", i, "of more"))
-			}
-			driving.Wait()
-			flaky.Script = nil
-			caughtUp(t, a, "tally")
-			require.Equal(t, s.model("orders", "more"), s.all(b, "tally"))
 		})
 	}
+	for i := range 30 {
+		s.append("orders", sequence(i*40, 40)...)
+		s.append("more", event(i, "Add", i, "of more"))
+	}
+	driving.Wait()
+	flaky.Script = nil
+	caughtUp(t, a, "tally")
+	require.Equal(t, s.model("orders", "more"), s.all(b, "tally"))
 }
 
 // now is a script by which calls fail now and then, half of them after their effect.

@@ -291,7 +291,7 @@ func TestAVerificationOverTheWholeLogGoesOnWhereItWasKilled(t *testing.T) {
 	put(t, p, "tally", tallied("orders"))
 	caughtUp(t, p, "tally")
 	flaky := &coretest.FlakyDocuments{Documents: s.documents, Script: now(0.05)}
-	failing := (&store{t: t, registry: s.registry, documents: flaky}).instance(func(c *projections.Config) { c.SliceTime = time.Microsecond; c.PassTime = 10 * time.Millisecond })
+	failing := (&store{t: t, registry: s.registry, documents: flaky}).instance(func(c *projections.Config) { c.SliceTime = time.Microsecond; c.PassTime = time.Second })
 	_, err := p.Rebuild(t.Context(), "tally")
 	require.NoError(t, err)
 	for {

@@ -71,7 +71,7 @@ func (p *Projections) Try(ctx context.Context, name string, t Trial) ([]KeyValue
 }
 
 // trialTime is the most that trying a definition may take.
-const trialTime = 20 * time.Second
+const trialTime = time.Minute
 
 var errTrialTime = errors.New("the trial took too long")
 

@@ -25,6 +25,7 @@ package: ## stage the Functions app in build/app: what is published, zipped and 
 
 test: tools check package ## run every test, with the servers they use; installs what they need
 	EVENTSTORE_TEST_APP='$(abspath $(APP))' go run ./test/servers/with go test -race -timeout 14m ./...
+	go test ./adapters/javascript # every case: QuickJS is too slow for them under the race detector
 
 check: ## formatting and go vet
 	@unformatted="$$(gofmt -l $$(go list -f '{{.Dir}}' ./...))"; [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }

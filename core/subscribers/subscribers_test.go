@@ -3,6 +3,7 @@ package subscribers_test
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,14 +210,15 @@ func TestRegisteringFailsAtAnyCallAndIsRepeated(t *testing.T) {
 		for _, call := range []string{"Documents.Get", "Documents.Write", "Documents.List"} {
 			for n := 1; n <= 4; n++ {
 				w := newWorld("orders")
-				left := n
+				var left atomic.Int64
+				left.Store(int64(n))
 				failing := w.instance(t, func(c *subscribers.Config) {
 					c.Sender = newJudge()
 					c.Documents = &coretest.FlakyDocuments{Documents: w.documents, Script: func(name string) coretest.Fault {
 						if name != call {
 							return coretest.Pass
 						}
-						if left--; left == 0 {
+						if left.Add(-1) == 0 {
 							return fault
 						}
 						return coretest.Pass

@@ -24,11 +24,12 @@ func benchEvent(i int) core.Event {
 
 func benchOpen(b *testing.B, dir string) *segment.Log {
 	b.Helper()
-	files, err := fs.OpenFiles(dir)
+	topics := &fs.Topics{Dir: dir, Log: quiet.Log}
+	config, err := topics.Complete(core.TopicConfig{Name: "bench"})
 	require.NoError(b, err)
-	log, err := segment.Open(b.Context(), files, quiet)
+	log, _, err := topics.Open(b.Context(), config, "")
 	require.NoError(b, err)
-	return log
+	return log.(*segment.Log)
 }
 
 // fill makes a log of n events in dir, with its indexes, and reports its bytes.

@@ -28,6 +28,10 @@ type Topics struct {
 	Log *slog.Logger
 }
 
+// openSize is how much of the open segment an opening asks for at first: clearing a larger buffer
+// would take longer than another read.
+const openSize = 128 << 10
+
 const (
 	topicsDirectory = "topics"
 	createOption    = "createDirIfNotExist"
@@ -146,6 +150,9 @@ func (t *Topics) Open(ctx context.Context, config core.TopicConfig, id string) (
 	}
 	options := t.Segment
 	options.ID = id
+	if options.OpenSize == 0 {
+		options.OpenSize = openSize
+	}
 	if options.Log == nil && t.Log != nil {
 		options.Log = t.Log.With("topic", config.Name)
 	}

@@ -40,7 +40,7 @@ func (l *Log) checkpointEvery() int64 { return min(4<<20, max(l.options.SegmentS
 
 // resume reads the open segment from a checkpoint on, or from its beginning.
 func (l *Log) resume(ctx context.Context, c checkpoint) error {
-	size := 4*l.options.ReadSize + firstRead
+	size := l.options.OpenSize + firstRead
 	if c.offset == 0 {
 		return l.catchUp(ctx, size)
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	MaxAppends int
 	// ReadSize is how many bytes a long read asks for at once; 0 is 1 MiB.
 	ReadSize int
+	// OpenSize is how many bytes of the open segment an opening asks for at first; 0 is 4 ReadSize,
+	// since a service takes money and time for each call. Files that are near should ask for less.
+	OpenSize int
 	// Manual says that indexes are built by Maintain alone, not in the background.
 	Manual bool
 	// Log is told what is repaired; nil is slog's default.
@@ -40,6 +43,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ReadSize == 0 {
 		o.ReadSize = 1 << 20
+	}
+	if o.OpenSize == 0 {
+		o.OpenSize = 4 * o.ReadSize
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -230,7 +230,7 @@ func (r *run) deleteVoids(ctx context.Context) {
 
 // finish records the run's end. Where nothing was sent and little was passed it can wait.
 func (r *run) finish(ctx context.Context) error {
-	if r.mine || r.st.Rewinding || r.unwritten() {
+	if r.mine || r.unwritten() {
 		return r.checkpoint(ctx, true)
 	}
 	next := r.window.next()
@@ -244,14 +244,18 @@ func (r *run) finish(ctx context.Context) error {
 	return nil
 }
 
-// unwritten reports whether a hold differs from what is stored.
+// unwritten reports whether the state or a hold tells something else than is stored: holds were taken
+// over, or whoever served the subscription before vanished between writing them and the state.
 func (r *run) unwritten() bool {
 	for _, h := range r.holds {
 		if h.dirty {
 			return true
 		}
 	}
-	return false
+	next := *r.st
+	r.summarize(&next)
+	return r.st.Rewinding || r.st.Holder != "" || next.Held != r.st.Held || next.Parked != r.st.Parked ||
+		next.Attempts != r.st.Attempts || !next.NextAttempt.Equal(r.st.NextAttempt) || next.LastError != r.st.LastError
 }
 
 // listHolds reads the subscription's holds: those that count become the run's, the others

@@ -255,6 +255,9 @@ func (r *run) deliver(ctx context.Context) (again bool, err error) {
 		}
 		return false, err
 	}
+	if r.st.taken(r.begun, r.me) {
+		return false, errTaken
+	}
 	if r.sub.relist || r.st.Rewinding || r.st.Held > 0 || len(r.st.Cleared) > 0 || r.st.Holder != "" {
 		if err := r.listHolds(ctx); err != nil {
 			return false, err

@@ -118,8 +118,5 @@ func or(text, fallback string) string {
 	return text
 }
 
-// needsIdentity reports whether the account is used with an Entra identity.
-func (a Account) needsIdentity() bool { return a.key == "" && a.signature == "" }
-
 // none reports whether this is the zero Account.
 func (a Account) none() bool { return a.endpoint == nil }

@@ -32,11 +32,11 @@ const (
 // A sandbox is one realm of QuickJS with a definition in it. It is used by one goroutine at a time. Whoever sees it
 // broken throws it away.
 type sandbox struct {
-	vm                                    *quickjs.VM
-	typesFn, loadFn, keysFn, foldFn, held quickjs.Value
-	values                                []quickjs.Value // to be freed
-	broken                                bool
-	spent                                 time.Duration // of a processor, in calls
+	vm                              *quickjs.VM
+	typesFn, loadFn, keysFn, foldFn quickjs.Value
+	values                          []quickjs.Value // to be freed
+	broken                          bool
+	spent                           time.Duration // of a processor, in calls
 }
 
 // ours is our own code, compiled once for all sandboxes.

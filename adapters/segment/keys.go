@@ -2,8 +2,6 @@ package segment
 
 import (
 	"github.com/zeebo/xxh3"
-
-	"eventstore/core"
 )
 
 // A key is what an index finds events by: the hash of an id, a type, a subject or a tag as it
@@ -27,11 +25,6 @@ func newKeyer(id string) keyer { return keyer(xxh3.HashString(id)) }
 
 func (k keyer) key(kind uint64, stored []byte) key {
 	return key(xxh3.HashSeed(stored, uint64(k)+kind))
-}
-
-// text is the key of a text that is not stored yet.
-func (k keyer) text(kind uint64, text string) key {
-	return k.key(kind, core.AppendString(nil, text))
 }
 
 // each calls visit with the keys of a line.

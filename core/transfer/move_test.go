@@ -121,8 +121,7 @@ func TestAMoveThatIsStoppedAnywhereGoesOn(t *testing.T) {
 					return []coretest.Fault{coretest.FailBefore, coretest.FailAfter, coretest.Pass}[min(random.IntN(12), 2)]
 				}
 				flaky.Script = s.script
-				_, mover := newShelf(flaky)
-				mover = topics.New(topics.Config{Documents: flaky, Adapters: map[string]topics.Adapter{"shelf": s}, Default: "shelf"})
+				mover := topics.New(topics.Config{Documents: flaky, Adapters: map[string]topics.Adapter{"shelf": s}, Default: "shelf"})
 				_, err := transfer.Move(ctx, mover, "orders", core.TopicConfig{Table: "new"}, nil)
 				cancel()
 				_ = mover.Close()

@@ -246,3 +246,22 @@ func TestAHandlerThatIsGoneIsTold(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, projections.Running, status.State, "an instance that has it goes on")
 }
+
+func TestWhatAnotherInstanceMadeIsNotTakenForMissing(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, "orders")
+	a, b := s.instance(), s.instance()
+	put(t, a, "tally", tallied("orders"))
+	fold := func(p *projections.Projections, e core.Event) {
+		t.Helper()
+		s.append("orders", e)
+		require.NoError(t, p.Project(t.Context()))
+	}
+	fold(a, event(1, "Add", 1, "a"))
+	fold(b, event(2, "Add", 2, "b"))
+	fold(a, event(3, "Drop", 0, "b"))
+	fold(a, event(4, "Drop", 0, "c"))
+	fold(b, event(5, "Add", 5, "c"))
+	fold(a, event(6, "Drop", 0, "c"))
+	require.Equal(t, s.model("orders"), s.all(a, "tally"))
+}

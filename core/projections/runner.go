@@ -26,6 +26,8 @@ type runner struct {
 	definition Definition
 	program    Program  // nil until it is first used, and after it was closed
 	working    *working // nil where nothing is known
+	// at is the checkpoint at which working is what is stored.
+	at Checkpoint
 	// seen are the places of the logs that this process has read itself, by topic: they need not be checked again.
 	seen map[string]seen
 	used int

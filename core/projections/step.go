@@ -109,24 +109,27 @@ func (p *Projections) foldStep(ctx context.Context, r *runner, v *version, b bou
 		return o, nil
 	}
 	o.failed, err = p.commit(ctx, r.key, run, grown, time.Since(started))
+	r.at = run.to
 	if r.working.size > maxKept {
 		r.forget()
 	}
 	return o, err
 }
 
-// know makes sure that the runner has a set of documents to work with.
+// know makes sure that the runner has a set of documents to work with. What is known from the run before counts only while
+// nobody else has moved the checkpoint: of a document that was not there then, nothing would tell that it is now.
 func (p *Projections) know(ctx context.Context, r *runner, v *version) error {
-	if r.working != nil {
+	if r.working != nil && maps.Equal(r.at, v.Checkpoint) {
 		return nil
 	}
+	r.forget()
 	w := newWorking(p.config.Documents, collectionOf(r.key.name, r.key.version), r.definition.Topics)
 	if len(v.Checkpoint) == 0 {
 		if err := w.begin(ctx); err != nil {
 			return err
 		}
 	}
-	r.working = w
+	r.working, r.at = w, v.Checkpoint
 	return nil
 }
 

@@ -57,6 +57,7 @@ func commandTable() []command {
 	commands = append(commands, storageCommands()...)
 	commands = append(commands, command{"replay", "rebuild a projection here and now: replay NAME", replayProjection})
 	return append(commands,
+		command{"health", "ask a running instance how it is: the one at EVENTSTORE_URL, or that these settings would start", askHealth},
 		command{"version", "print the version", printVersion},
 		command{"help", "print this", help},
 	)

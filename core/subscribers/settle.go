@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"eventstore/core"
@@ -120,8 +121,11 @@ func (r *run) failed(u *unit, reason string) {
 	}
 	if h == nil {
 		h = r.heldBack(u, now)
-	} else if h.Attempts == 0 && h.Size == 0 {
-		h.Since = core.Truncate(now)
+	} else {
+		if h.Attempts == 0 && h.Size == 0 {
+			h.Since = core.Truncate(now)
+		}
+		r.letGo(h, u.events, now)
 	}
 	h.Attempts++
 	h.Error, h.dirty = reason, true
@@ -149,6 +153,21 @@ func (r *run) heldBack(u *unit, now time.Time) *hold {
 	}
 	u.hold = h
 	return h
+}
+
+// letGo gives the subjects of a hold that have no event in its delivery, which failed, a hold of their own: they
+// were in one that failed before, and have nothing to do with this one.
+func (r *run) letGo(h *hold, events []core.Event, now time.Time) {
+	others := slices.DeleteFunc(slices.Clone(h.Subjects), func(subject string) bool {
+		return slices.ContainsFunc(events, func(e core.Event) bool { return e.Subject == subject })
+	})
+	if len(others) == 0 {
+		return
+	}
+	other := &hold{Rewinds: h.Rewinds, Subjects: others, From: h.From, Since: h.Since, Next: core.Truncate(now), name: "b" + strconv.FormatInt(int64(h.From), 10), dirty: true}
+	r.detach(h, other)
+	r.attach(other)
+	h.queue = h.queue[:min(len(h.queue), len(h.Events))] // what follows may be of those
 }
 
 // moveOn makes holds of first attempts that take long, so that nothing waits for them but the

@@ -2,6 +2,7 @@ package subscribers_test
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -301,4 +302,35 @@ func TestOneSubscriptionPerTopicCallbackFilterAndName(t *testing.T) {
 		require.NotContains(t, ids, got.ID)
 		ids[got.ID] = true
 	}
+}
+
+// A batch that failed holds back the subjects that were in it. What one of them does later is not the others' fault.
+func TestSubjectsThatOnceFailedTogetherDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	var down atomic.Bool
+	down.Store(true)
+	r := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request, events []received) bool {
+		if !down.Load() && !slices.ContainsFunc(events, func(e received) bool { return e.position == 4 }) {
+			return false
+		}
+		rw.WriteHeader(http.StatusInternalServerError)
+		return true
+	})
+	s := w.instance(t, func(c *subscribers.Config) { c.Linger = time.Nanosecond })
+	w.publish(t, "orders", "a", "b", "c")
+	id := subscribe(t, s, subscribers.Request{Callback: r.URL, From: 1, Batch: 5}).ID
+	settle(t, s, id, func(st subscribers.Status) bool { return st.Attempts == 1 })
+	w.publish(t, "orders", "a")
+	settle(t, s, id, func(st subscribers.Status) bool { return st.Attempts == 2 && st.Lag == 0 })
+	down.Store(false)
+	settle(t, s, id, func(st subscribers.Status) bool { return st.State == "parked" })
+	w.publish(t, "orders", "b", "c", "a")
+	st := settle(t, s, id, func(st subscribers.Status) bool { return st.Lag == 0 })
+	require.Equal(t, 2, st.Parked, "positions 4 and 7")
+	positions := []core.Position{}
+	for _, e := range r.acknowledged() {
+		positions = append(positions, e.position)
+	}
+	require.Equal(t, []core.Position{1, 2, 3, 5, 6}, positions)
 }

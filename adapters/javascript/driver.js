@@ -9,6 +9,8 @@
   const promise = getPrototypeOf((async () => {})());
   const timeSize = 27, hashSize = 64, maxKey = 1024, maxDocument = 1 << 20, maxKeys = 1000;
 
+  const fresh = {}; // in place of a copy's definition
+
   let events = [], definitions = [];
 
   // describe is what an exception says, with the place in the source where that is known.
@@ -70,7 +72,7 @@
       if (has & 64) e.metadata = c.metadata[metadata++];
       e.hash = hashes.substring(i * hashSize, (i + 1) * hashSize);
       events[first + i] = e;
-      definitions[first + i] = null;
+      definitions[first + i] = more ? fresh : null;
     }
   }
 
@@ -103,6 +105,17 @@
     return "K" + stringify({ keys: all, counts });
   }
 
+  // used is an event's definition, with which key was called for it: again where the event was loaded anew, so that a handler
+  // always sees what key left, in the event and in variables. A copy has one of its own, and has not been seen by key.
+  function used(e) {
+    if (definitions[e] === fresh) return make();
+    if (definitions[e] === null) {
+      definitions[e] = make();
+      definitions[e].key(events[e]);
+    }
+    return definitions[e];
+  }
+
   function written(value) {
     if (value === null) return null;
     if (value === undefined) throw new TypeError("the handler gave undefined: it returns the document, or null to delete it");
@@ -125,7 +138,7 @@
         let document;
         if (texts[d] !== undefined) document = texts[d] === null ? undefined : parse(texts[d]);
         else document = before[d] === null ? undefined : before[d];
-        const { on } = definitions[e] ?? make();
+        const { on } = used(e);
         if (!hasOwn(on, event.type)) continue;
         texts[d] = written(on[event.type](document, event));
         if (texts[d] !== null) state[d] = "v"; else if (state[d] === "v") state[d] = "d";

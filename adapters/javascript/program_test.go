@@ -361,3 +361,24 @@ func TestSlowEventsAreEachGivenTheirTime(t *testing.T) {
 	}
 	require.Equal(t, want, got)
 }
+
+// Where a batch has more parts than there are sandboxes, its events are loaded again for their handlers, which changes nothing.
+func TestWhatKeyDoesToAnEventDoesNotDependOnTheBatch(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{
+		`({ key: e => e.data.names.sort()[0] + e.position, on: { T: (doc, e) => e.data.names } })`,
+		`(() => { let seen = 0; return { key: e => { seen++; return e.subject }, on: { T: () => seen } } })()`,
+	} {
+		events := eventsOf("T", slices.Repeat([]string{`{"names":["b","a"]}`}, 1500)...)
+		whole, err := fold(t.Context(), compile(t, source), events, nil)
+		require.NoError(t, err)
+		p := compile(t, source)
+		for i := range events[:3] {
+			single, err := fold(t.Context(), p, events[i:i+1], nil)
+			require.NoError(t, err)
+			for key, text := range single {
+				require.Equal(t, text, whole[key], key)
+			}
+		}
+	}
+}

@@ -135,12 +135,27 @@ func (i *importer) append(events []core.Event) {
 		if result, _, before = i.publish(events[:at]); before != nil {
 			at, err = 0, before
 		}
+		locate(err, result)
 	}
 	i.count(result)
 	if err != nil {
 		i.failed, i.err = i.next+at, err
 	}
 	i.next += len(events)
+}
+
+// locate gives a conflict within a batch the position at which the first of the two events was stored since.
+func locate(err error, before Result) {
+	var conflict *IDConflictError
+	if !errors.As(err, &conflict) || conflict.Position != 0 {
+		return
+	}
+	for _, stored := range before.Events {
+		if stored.ID == conflict.ID {
+			conflict.Position = stored.Position
+			return
+		}
+	}
 }
 
 // publish publishes a batch. at is the event that was at fault, 0 where it is none of them.

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"eventstore/core"
 	"eventstore/core/commands"
@@ -43,7 +44,8 @@ func importProblem(err error, lines *lines) *problem {
 	p := *publishProblem(failed.Err, true)
 	line, stored := lines.number(failed.Index), failed.Imported.Stored
 	p.Line, p.Stored = &line, &stored
-	p.Detail = "line " + strconv.Itoa(line) + ": " + p.Detail
+	place := fmt.Sprintf("events[%d].", failed.Index) // the line says it
+	p.Detail = "line " + strconv.Itoa(line) + ": " + strings.TrimPrefix(p.Detail, place)
 	return &p
 }
 

@@ -145,7 +145,9 @@ func TestAnImportNamesTheLineThatIsWrong(t *testing.T) {
 		{"a wrong field behind empty lines", "\n\n{\"type\":\"T\"}\n\n{\"tpe\":\"T\"}\n", "invalid-request", "line 5: tpe: is not a field of an event", 400, 5, 1},
 		{"an event that is too large", "{\"type\":\"T\"}\n{\"type\":\"T\",\"data\":\"" + strings.Repeat("x", core.MaxEventSize) + "\"}\n", "too-large", "line 2: ", 413, 2, 1},
 		{"a line that is too long", "{\"type\":\"T\"}\n{\"type\":\"T\"" + strings.Repeat(" ", core.MaxRequestSize) + "}\n", "too-large", "line 2: a line of more than", 413, 2, 1},
-		{"an id with other content", "{\"id\":\"a\",\"type\":\"T\"}\n{\"id\":\"a\",\"type\":\"U\"}\n", "id-conflict", "line 2: ", 409, 2, 1},
+		{"an id with other content", "{\"id\":\"a\",\"type\":\"T\"}\n{\"id\":\"a\",\"type\":\"U\"}\n", "id-conflict", `line 2: id: "a" is the id of the event at position 1,`, 409, 2, 1},
+		{"an id with other content behind empty lines", "{\"id\":\"b\",\"type\":\"T\"}\n\n{\"id\":\"a\",\"type\":\"T\"}\n\n{\"id\":\"a\",\"type\":\"U\"}\n",
+			"id-conflict", `line 5: id: "a" is the id of the event at position 2,`, 409, 5, 2},
 		{"a value that no event may have", "{\"type\":\"T\"}\n{\"type\":\"T\",\"tags\":[\"a,b\"]}\n", "invalid-request", "line 2: tags[0]: ", 400, 2, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

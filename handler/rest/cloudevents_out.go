@@ -10,7 +10,8 @@ import (
 	"eventstore/core/cloudevents"
 )
 
-// writeBinary answers an event in binary mode: its attributes as ce- headers, its data as the body.
+// writeBinary answers an event in binary mode: its attributes as ce- headers, its data as the body. That
+// may be a page or a picture with scripts, of which a browser is to run nothing as this server's own.
 func writeBinary(w http.ResponseWriter, e *core.Event) error {
 	body, err := binaryData(e)
 	if err != nil {
@@ -19,6 +20,7 @@ func writeBinary(w http.ResponseWriter, e *core.Event) error {
 	setAttributes(w.Header(), e)
 	w.Header().Set("Content-Type", e.DataContentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	_, err = w.Write(body)
 	return err
 }

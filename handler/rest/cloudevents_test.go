@@ -205,3 +205,12 @@ func TestAnEventInItsOwnMediaTypeIsABinaryCloudEvent(t *testing.T) {
 	require.Contains(t, got.header.Get("Cache-Control"), "immutable")
 	a.get("/topics/orders/events/2", "Accept", "text/plain").problem(406, "not-acceptable")
 }
+
+func TestAnEventsOwnDataIsNoPageOfThisServer(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t).withTopic("orders").publishes("orders", `{"type":"T","dataContentType":"text/html","data":"<script>alert(1)</script>"}`)
+	got := a.get("/topics/orders/events/1", "Accept", "text/html,*/*;q=0.8").is(200)
+	require.Equal(t, "text/html", got.header.Get("Content-Type"))
+	require.Equal(t, "<script>alert(1)</script>", got.body)
+	require.Equal(t, "default-src 'none'; sandbox", got.header.Get("Content-Security-Policy"), "a browser runs nothing of it as this server's")
+}

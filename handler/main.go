@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -33,8 +34,17 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.Is(err, errUsage):
 		return 2
 	}
-	tell(stderr, "eventstore: %v\n", err)
+	tell(stderr, "eventstore: %s\n", oneLine(err.Error()))
 	return 1
+}
+
+// oneLine is a message without its line breaks: a database's has one for each address that was tried.
+func oneLine(message string) string {
+	lines := strings.FieldsFunc(message, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(lines, " ")
 }
 
 // process is what a command has of the world outside.

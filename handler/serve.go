@@ -35,7 +35,7 @@ func serve(ctx context.Context, p process, args []string) error {
 	}
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return fmt.Errorf("%s is %s, which can't be listened on: %w", s.listenSetting(), s.listen, err)
 	}
 	defer listener.Close()
 	stopping, stop := context.WithCancel(context.Background())

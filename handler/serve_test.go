@@ -318,12 +318,22 @@ func TestALocalServerRefusesAStoreThatCanNotBeUsed(t *testing.T) {
 	require.Equal(t, 1, strings.Count(stderr.String(), "\n"))
 }
 
+func TestADatabaseThatCanNotBeReachedIsToldInOneLine(t *testing.T) {
+	t.Parallel()
+	var stderr bytes.Buffer
+	err := run(t.Context(), nil, environment("EVENTSTORE_LISTEN", "127.0.0.1:0", "EVENTSTORE_STORE", "postgres://u:hunter2@127.0.0.1:1/x"), io.Discard, &stderr)
+	require.Equal(t, 1, exitCode(err, &stderr))
+	require.Regexp(t, `^eventstore: EVENTSTORE_STORE is postgres, which can't be used: [^\n]*\n$`, stderr.String())
+	require.NotContains(t, stderr.String(), "hunter2")
+}
+
 func TestAPortThatIsTakenIsTold(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
 	err = run(t.Context(), nil, environment("EVENTSTORE_LISTEN", taken.Addr().String(), "EVENTSTORE_STORE", "memory:"), io.Discard, io.Discard)
+	require.ErrorContains(t, err, "EVENTSTORE_LISTEN is "+taken.Addr().String()+", which can't be listened on: ")
 	require.ErrorContains(t, err, "address already in use")
 }
 

@@ -75,6 +75,14 @@ func readSettings(getenv func(string) string) (s settings, err error) {
 	return s, err
 }
 
+// listenSetting is the setting that listen is from.
+func (s *settings) listenSetting() string {
+	if s.underHost {
+		return "FUNCTIONS_CUSTOMHANDLER_PORT"
+	}
+	return "EVENTSTORE_LISTEN"
+}
+
 func hostAddress(port string) (string, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", &settingError{"FUNCTIONS_CUSTOMHANDLER_PORT", port, "the Functions host sets it to the port to serve, 1 to 65535"}
@@ -141,7 +149,10 @@ func maskKeys(text string) string {
 	return strings.Join(masked, ",")
 }
 
-const storeForm = "it is memory:, fs:DIRECTORY, blob:CONTAINER or postgres://…"
+const (
+	storeForm     = "it is memory:, " + lastingStores
+	lastingStores = "fs:DIRECTORY, blob:CONTAINER or postgres://…"
+)
 
 var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
 
@@ -160,7 +171,7 @@ func readStore(text string, underHost bool) (store, error) {
 	case !found:
 		return wrong(storeForm)
 	case adapter == "memory" && underHost:
-		return wrong("under the Functions host memory is lost with every instance; " + storeForm)
+		return wrong("under the Functions host memory is lost with every instance; it is " + lastingStores)
 	case adapter == "memory" && place == "":
 		return store{"memory", ""}, nil
 	case adapter == "fs" && place != "":

@@ -89,7 +89,7 @@ func TestAWrongSettingStopsTheStart(t *testing.T) {
 		{"a directory without a name", []string{"EVENTSTORE_STORE", "fs:"}, `EVENTSTORE_STORE is "fs:"; `},
 		{"a container that can't be", []string{"EVENTSTORE_STORE", "blob:My_Container"}, `EVENTSTORE_STORE is "blob:My_Container"; `},
 		{"a database without a server", []string{"EVENTSTORE_STORE", "postgres://"}, `EVENTSTORE_STORE is`},
-		{"memory under the host", []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "1", "EVENTSTORE_STORE", "memory:"}, `under the Functions host memory is lost with every instance`},
+		{"memory under the host", []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "1", "EVENTSTORE_STORE", "memory:"}, `under the Functions host memory is lost with every instance; it is fs:DIRECTORY, blob:CONTAINER or postgres://…`},
 		{"an empty root", []string{"EVENTSTORE_FS_ROOTS", "/a,,/b"}, `EVENTSTORE_FS_ROOTS is "/a,,/b"; it is directories separated by commas, none of them empty`},
 		{"a level that is none", []string{"EVENTSTORE_LOG", "verbose"}, `EVENTSTORE_LOG is "verbose"; it is debug, info, warn or error`},
 	} {

@@ -76,7 +76,7 @@ type Verification struct {
 	From, To core.Position
 	// Verified is how many events were in order.
 	Verified int64
-	// Head is the topic's head when the walk began.
+	// Head is the topic's head when the walk began; 0 where the log's end is damaged, so that nothing was walked.
 	Head core.Position
 	// Hash is that of the event at To; zero at To 0.
 	Hash core.Hash

@@ -617,6 +617,24 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 	}
 }
 
+// endless is a log whose end is damaged.
+type endless struct{ core.Log }
+
+func (endless) Head(context.Context) (core.Head, error) {
+	return core.Head{}, &core.CorruptError{Place: "/secret/path", Position: 18, Reason: "no line"}
+}
+
+func TestVerifyTellsThatTheEndIsDamaged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, endless{new(memory.Log)}, queries.Config{})
+	got, err := f.Verify(t.Context(), "orders", 0, 0)
+	require.NoError(t, err)
+	require.Equal(t, queries.Verification{From: 1, Broken: &queries.Broken{Position: 18, Reason: "no line"}}, got)
+	got, err = f.Verify(t.Context(), "orders", 5, 9)
+	require.NoError(t, err)
+	require.Equal(t, queries.Verification{From: 5, To: 4, Broken: &queries.Broken{Position: 18, Reason: "no line"}}, got)
+}
+
 func TestVerifyStopsInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

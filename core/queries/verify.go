@@ -18,11 +18,16 @@ func (r *Reader) Verify(ctx context.Context, topic string, from, to core.Positio
 	if err != nil {
 		return Verification{}, err
 	}
+	from = max(from, 1)
 	head, err := headOf(ctx, t)
+	if errors.Is(err, core.ErrCorrupt) { // where a log's end is damaged nothing of it can be read
+		v := Verification{From: from, To: from - 1}
+		err = v.broke(from, err)
+		return v, err
+	}
 	if err != nil {
 		return Verification{}, err
 	}
-	from = max(from, 1)
 	if to == 0 || to > head.Position {
 		to = head.Position
 	}

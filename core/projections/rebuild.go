@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"eventstore/core"
+	"eventstore/core/topics"
 )
 
 // Rebuild begins to make a projection's documents anew, from position 1, beside those that readers see, and tells the number
@@ -270,6 +271,11 @@ func (p *Projections) progress(ctx context.Context, name string, number int) (Pr
 		return Progress{}, fmt.Errorf("the projection %q is paused", name)
 	case v.Failure != nil && v.Failure.Attempts > 2:
 		return Progress{}, fmt.Errorf("version %d of %q: %s (topic %q, position %d)", number, name, v.Failure.Message, v.Failure.Topic, v.Failure.Position)
+	}
+	for _, topic := range v.Topics {
+		if _, err := p.config.Topics.Open(ctx, topic); errors.Is(err, topics.ErrTopicNotFound) {
+			return Progress{}, fmt.Errorf("the topic %q that projection %q reads is not registered", topic, name)
+		}
 	}
 	status := p.rebuildStatus(ctx, c)
 	return Progress{Version: number, Verifying: v.Check != nil, Progress: status.Progress, EventsPerSecond: status.EventsPerSecond, ETA: status.eta}, nil

@@ -372,3 +372,15 @@ func TestAReplacedLogIsToldAndNotFoldedOn(t *testing.T) {
 		})
 	}
 }
+
+func TestAReplayOfATopicThatIsNotRegisteredEnds(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, "orders")
+	p := s.instance()
+	put(t, p, "tally", tallied("orders"))
+	require.NoError(t, s.registry.Delete(t.Context(), "orders"))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	err := p.Replay(ctx, "tally", func(projections.Progress) {})
+	require.ErrorContains(t, err, `the topic "orders" that projection "tally" reads is not registered`)
+}

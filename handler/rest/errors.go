@@ -119,6 +119,7 @@ func outcomeProblem(err *commands.OutcomeError) *problem {
 // the body has them.
 func publishProblem(err error, single bool) *problem {
 	p := *problemOf(err)
+	p.cause = err
 	if single {
 		p.Detail = strings.TrimPrefix(strings.TrimPrefix(p.Detail, "events[0]."), "events[0]: ")
 	}

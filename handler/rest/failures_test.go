@@ -325,3 +325,19 @@ func TestNothingIsOpenedBeforeItIsUsed(t *testing.T) {
 		require.Less(t, answer.Code, 500, path)
 	}
 }
+
+func TestTheLogSaysWhyAPublishFailed(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t).withTopic("orders")
+	for _, kind := range []string{"application/json", "application/x-ndjson"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := httptest.NewRequestWithContext(ctx, "POST", "/topics/orders/events", strings.NewReader(`{"type":"T"}`))
+		r.Header.Set("Content-Type", kind)
+		r.Host = "localhost"
+		a.log.Reset()
+		a.handler.ServeHTTP(httptest.NewRecorder(), r)
+		require.Contains(t, a.log.String(), "context canceled", kind)
+		require.NotContains(t, a.log.String(), "ERROR", "a client that has gone is no fault of the server")
+	}
+}

@@ -23,9 +23,12 @@ type problem struct {
 	Outcome        string                // of a publish: not-stored or unknown
 	RetryAfter     int                   // seconds; 0 leaves the header out
 	Allow          string                // the methods that a path has
+	cause          error                 // what it was made of, where that tells more; for the log alone
 }
 
 func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+func (p *problem) Unwrap() error { return p.cause }
 
 func (p *problem) status() int {
 	if p.Status != 0 {

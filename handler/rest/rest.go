@@ -119,6 +119,9 @@ func (a *api) endpoint(route Route) http.Handler {
 // fail answers with an error. What a server error was is for the log alone.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
+	if p.cause != nil {
+		err = p.cause
+	}
 	if level := levelOf(p, err); a.Log.Enabled(r.Context(), level) {
 		a.Log.Log(r.Context(), level, "answered with a problem", "method", r.Method, "path", r.URL.Path, "code", p.Code, "cause", err)
 	}

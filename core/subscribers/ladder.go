@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Ladder is the waits before a delivery's attempts; the first is before the first one. There
-// are as many attempts as waits.
+// Ladder is the waits before a delivery's attempts. There are as many attempts as waits. The first attempt is
+// made at once, whatever the first wait says: it stands there so that the others are counted from it.
 type Ladder []time.Duration
 
 // maxRetryAfter bounds what a receiver may ask for with Retry-After.

@@ -1,8 +1,8 @@
 package core
 
 import (
-	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash"
 	"time"
@@ -44,6 +44,7 @@ func Seal(after Head, now time.Time, events []Event) ([]Event, Head) {
 type Chain struct {
 	previous Hash
 	digest   hash.Hash
+	computed Hash // of the line that is looked at; kept, so that none is made for each
 }
 
 // NewChain starts behind the event whose hash is previous; the zero Hash stands
@@ -58,19 +59,32 @@ func (c *Chain) Hash() Hash { return c.previous }
 // Next checks that line (without its newline) follows the last one: that its hash
 // is the one over the previous hash and its own bytes. On an error the chain stays.
 func (c *Chain) Next(line []byte) error {
-	body, stated, err := splitHash(line)
-	if err != nil {
-		return err
+	at := len(line) - hashSize
+	if at < 1 || line[0] != '{' || string(line[at:at+len(hashOpen)]) != hashOpen || string(line[len(line)-len(hashClose):]) != hashClose {
+		return fmt.Errorf("%w: a line of %d bytes does not end with a hash", ErrCorrupt, len(line))
 	}
-	c.begin(body)
-	c.digest.Write([]byte{'}'})
-	var computed Hash
-	c.digest.Sum(computed[:0])
-	if computed != stated {
-		return fmt.Errorf("%w: the line's hash is %s, its bytes and the previous hash give %s", ErrCorrupt, stated, computed)
+	c.begin(line[:at])
+	c.digest.Write(bodyClose)
+	c.digest.Sum(c.computed[:0])
+	var digits [2 * sha256.Size]byte
+	hex.Encode(digits[:], c.computed[:])
+	stated := line[at+len(hashOpen) : len(line)-len(hashClose)]
+	if string(digits[:]) != string(stated) {
+		return c.differs(string(stated))
 	}
-	c.previous = computed
+	c.previous = c.computed
 	return nil
+}
+
+// bodyClose is what follows a body's fields where the hash is computed, and `,"hash":"…"}` in a line.
+var bodyClose = []byte{'}'}
+
+// differs says what is wrong with the hash that a line states.
+func (c *Chain) differs(stated string) error {
+	if _, err := ParseHash(stated); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return fmt.Errorf("%w: the line's hash is %s, its bytes and the previous hash give %s", ErrCorrupt, stated, c.computed)
 }
 
 // NextEvent is Next for an event that was not read as a line. The event keeps the line that
@@ -85,27 +99,14 @@ func (c *Chain) NextEvent(e *Event) error {
 }
 
 // sum is the hash of a body `{…}` behind the previous one.
-func (c *Chain) sum(body []byte) (h Hash) {
+func (c *Chain) sum(body []byte) Hash {
 	c.begin(body)
-	c.digest.Sum(h[:0])
-	return h
+	c.digest.Sum(c.computed[:0])
+	return c.computed
 }
 
 func (c *Chain) begin(body []byte) {
 	c.digest.Reset()
 	c.digest.Write(c.previous[:])
 	c.digest.Write(body)
-}
-
-// splitHash takes a line apart: what stands before `,"hash":"…"}`, and the hash.
-func splitHash(line []byte) (body []byte, h Hash, err error) {
-	at := len(line) - hashSize
-	if at < 1 || line[0] != '{' || !bytes.HasPrefix(line[at:], []byte(hashOpen)) || !bytes.HasSuffix(line, []byte(hashClose)) {
-		return nil, Hash{}, fmt.Errorf("%w: a line of %d bytes does not end with a hash", ErrCorrupt, len(line))
-	}
-	h, err = ParseHash(string(line[at+len(hashOpen) : len(line)-len(hashClose)]))
-	if err != nil {
-		return nil, Hash{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return line[:at], h, nil
 }

@@ -32,7 +32,7 @@ const DefaultContentType = "application/json"
 
 // Validate checks all that a publisher sets, and that an id and a source are there (the
 // store has given them where the publisher did not). place stands before the field's name
-// in the error, as in "events[3]"; errors are [InvalidError]s and [TooLargeError]s.
+// in the error, as in "events[3]"; errors are [InvalidError]s. The size is for [Event.CheckSize].
 func (e *Event) Validate(place string) error {
 	for _, err := range []error{
 		checkName(e.ID, at(place, "id"), MaxID),
@@ -48,7 +48,7 @@ func (e *Event) Validate(place string) error {
 			return err
 		}
 	}
-	return e.checkSize(place)
+	return nil
 }
 
 func at(place, field string) string {
@@ -58,7 +58,9 @@ func at(place, field string) string {
 	return place + "." + field
 }
 
-func (e *Event) checkSize(place string) error {
+// CheckSize checks that the event, as its publisher sent it, is not over [MaxEventSize]: what the
+// store gives an event does not count. The error is a [TooLargeError].
+func (e *Event) CheckSize(place string) error {
 	if e.sizeHint() <= MaxEventSize/2 { // escapes can't more than double what the hint counts, short of controls
 		return nil
 	}

@@ -47,6 +47,7 @@ func TestWhatIsAccepted(t *testing.T) {
 		event := valid()
 		change(&event)
 		require.NoError(t, event.Validate("events[3]"), name)
+		require.NoError(t, event.CheckSize("events[3]"), name)
 	}
 }
 
@@ -107,10 +108,10 @@ func TestAnEventOverOneMiBIsTooLarge(t *testing.T) {
 	event := valid()
 	event.Data = sized(&event, core.MaxEventSize+1)
 	var large *core.TooLargeError
-	require.ErrorAs(t, event.Validate(""), &large)
+	require.ErrorAs(t, event.CheckSize(""), &large)
 	event = valid()
 	event.Metadata = `{"k":"` + strings.Repeat(`\"`, core.MaxEventSize/2) + `"}`
-	require.ErrorAs(t, event.Validate(""), &large, "escapes count")
+	require.ErrorAs(t, event.CheckSize(""), &large, "escapes count")
 }
 
 func TestTimes(t *testing.T) {

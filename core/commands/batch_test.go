@@ -259,6 +259,22 @@ func TestTheClock(t *testing.T) {
 	require.Equal(t, all[1].Recorded, all[1].Time)
 }
 
+func TestWhatTheStoreGivesAnEventDoesNotMakeItTooLarge(t *testing.T) {
+	t.Parallel()
+	s := newShared()
+	i := s.instance(t, commands.Config{})
+	largest := core.Event{Type: "T"}
+	largest.Data = `"` + strings.Repeat("x", core.MaxEventSize-len(`{"type":"T","data":""}`)) + `"`
+	require.Equal(t, core.MaxEventSize, largest.Size())
+	i.publish(t, largest)
+	most := make([]core.Event, 16) // together all but a few bytes of the largest request
+	for n := range most {
+		most[n] = core.Event{Type: "T", Data: `"` + strings.Repeat("x", core.MaxRequestSize/len(most)-23) + `"`}
+	}
+	i.publish(t, most...)
+	require.Len(t, s.stored(t), 17)
+}
+
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	s := newShared()

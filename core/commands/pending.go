@@ -18,6 +18,7 @@ type pending struct {
 	condition core.Condition
 	imported  bool // its events are not one request: they have no More
 	size      int  // about how many bytes its lines have
+	sent      int  // bytes of the texts that the publisher sent
 	deadline  time.Time
 
 	// given is whether some id is the publisher's, so that ids must be looked up.
@@ -83,8 +84,8 @@ func (p *Publisher) prepare(topic string, request Request) (*pending, error) {
 			return nil, q.add(e, source, fmt.Sprintf("events[%d]", i))
 		}
 	}
-	if sent := q.size - lineOverhead*len(q.events); sent > core.MaxRequestSize {
-		return nil, &core.TooLargeError{Place: "events", Reason: fmt.Sprintf("%d bytes; the most is %d", sent, core.MaxRequestSize)}
+	if q.sent > core.MaxRequestSize {
+		return nil, &core.TooLargeError{Place: "events", Reason: fmt.Sprintf("%d bytes; the most is %d", q.sent, core.MaxRequestSize)}
 	}
 	return q, q.findTwins()
 }
@@ -114,6 +115,10 @@ func (p *Publisher) pending(events int) *pending {
 // add completes and checks an event.
 func (p *pending) add(e core.Event, source, place string) error {
 	given := e.ID != ""
+	if err := e.CheckSize(place); err != nil {
+		return err
+	}
+	p.sent += texts(&e)
 	if err := complete(&e, source); err != nil {
 		return err
 	}

@@ -66,7 +66,10 @@ func (c *cursor) trial(t *projections.Trial) error {
 // completeTried gives events what a publish would give them, and checks them.
 func completeTried(events []core.Event) error {
 	for i := range events {
-		e := &events[i]
+		e, place := &events[i], fmt.Sprintf("events[%d]", i)
+		if err := e.CheckSize(place); err != nil {
+			return err
+		}
 		if e.ID == "" {
 			e.ID = fmt.Sprintf("try-%d", i+1)
 		}
@@ -76,7 +79,7 @@ func completeTried(events []core.Event) error {
 		if e.DataContentType == "" && e.DataBase64 == "" {
 			e.DataContentType = core.DefaultContentType
 		}
-		if err := e.Validate(fmt.Sprintf("events[%d]", i)); err != nil {
+		if err := e.Validate(place); err != nil {
 			return err
 		}
 	}

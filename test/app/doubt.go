@@ -39,10 +39,12 @@ func (l *Ledger) Settle(t testing.TB, server *Server) (found, stored int) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	unknown := 0
 	for name, e := range l.requests {
 		if e.first > 0 || e.refused {
 			continue
 		}
+		unknown++
 		answer := server.Do(t, "POST", "/topics/"+l.Topic+"/events", e.body(name), "Content-Type", "application/json")
 		require.Contains(t, []int{http.StatusOK, http.StatusCreated}, answer.Status, "%s was answered with %s", name, answer.Body)
 		var result struct{ First, Last int64 }
@@ -55,5 +57,6 @@ func (l *Ledger) Settle(t testing.TB, server *Server) (found, stored int) {
 			stored++
 		}
 	}
+	l.Row.Resolve(unknown, found+stored)
 	return found, stored
 }

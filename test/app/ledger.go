@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
+
+	"eventstore/test/faults/report"
 )
 
 // Ledger publishes to one topic and keeps what it was told, to be held against what the topic has.
@@ -19,6 +21,8 @@ type Ledger struct {
 	Topic string
 	// Pad is the most characters of padding in an event's data.
 	Pad int
+	// Row, where there is one, is told what each Check has found and what Settle has resolved.
+	Row *report.Row
 
 	mu       sync.Mutex
 	requests map[string]*entry // by the name of the request; guarded by mu
@@ -104,6 +108,11 @@ func (l *Ledger) end(t testing.TB, name string, answer Answer) {
 func (l *Ledger) Acknowledged() (events int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.acknowledged()
+}
+
+// acknowledged is Acknowledged for one who holds mu.
+func (l *Ledger) acknowledged() (events int) {
 	for _, e := range l.requests {
 		if e.first > 0 {
 			events += e.events
@@ -120,6 +129,9 @@ type kept struct {
 	Data     jsontext.Value
 }
 
+// verdict is what a whole topic was found to be, as sentences about requests.
+type verdict struct{ lost, duplicated, reordered []string }
+
 // Check reads the whole topic and holds it against the ledger: positions are dense, the chain
 // holds, no request is before one that was acknowledged before it was made, each acknowledged event is at the position that was answered with its bytes, each request
 // is there whole or not at all, once, and none that was refused is there. It returns the number of
@@ -129,29 +141,45 @@ func (l *Ledger) Check(t testing.TB, server *Server) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	events := l.read(t, server)
+	v := l.judge(t, events)
+	l.Row.Judge(l.acknowledged(), len(v.lost), len(v.duplicated), len(v.reordered))
+	require.Empty(t, v.lost)
+	require.Empty(t, v.duplicated)
+	require.Empty(t, v.reordered)
+	return len(events)
+}
+
+// judge looks at each request of the topic in turn. What is not the bytes of a whole request fails the test at once.
+func (l *Ledger) judge(t testing.TB, events []kept) (v verdict) {
+	t.Helper()
 	found := map[string]bool{}
 	for at := 0; at < len(events); {
 		name, _, _ := strings.Cut(events[at].ID, "-")
 		e := l.requests[name]
 		require.NotNil(t, e, "position %d: %q was never published", at+1, events[at].ID)
-		require.False(t, found[name], "request %s is there twice", name)
 		require.False(t, e.refused, "request %s is there, and was said not to be", name)
-		require.Greater(t, int64(at+1), e.after, "request %s is before position %d, which was acknowledged before it was made", name, e.after)
 		require.LessOrEqual(t, at+e.events, len(events), "request %s is cut", name)
-		if e.first > 0 {
-			require.Equal(t, e.first, int64(at+1), "request %s is not where it was acknowledged", name)
-		}
 		for i, data := range e.data {
 			got := events[at+i]
 			require.Equal(t, kept{int64(at + i + 1), fmt.Sprintf("%s-%d", name, i), i < e.events-1, jsontext.Value(data)}, got)
+		}
+		switch {
+		case found[name]:
+			v.duplicated = append(v.duplicated, fmt.Sprintf("request %s is there twice", name))
+		case e.first > 0 && e.first != int64(at+1):
+			v.reordered = append(v.reordered, fmt.Sprintf("request %s is not where it was acknowledged: %d, not %d", name, at+1, e.first))
+		case int64(at+1) <= e.after:
+			v.reordered = append(v.reordered, fmt.Sprintf("request %s is before position %d, which was acknowledged before it was made", name, e.after))
 		}
 		found[name] = true
 		at += e.events
 	}
 	for name, e := range l.requests {
-		require.True(t, found[name] || e.first == 0, "request %s was acknowledged at %d and is not there", name, e.first)
+		if e.first > 0 && !found[name] {
+			v.lost = append(v.lost, fmt.Sprintf("request %s was acknowledged at %d and is not there", name, e.first))
+		}
 	}
-	return len(events)
+	return v
 }
 
 // read streams the topic and has the server verify its chain.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventstore/test/app"
+	"eventstore/test/faults/report"
 )
 
 // smallLog publishes a few requests with the binary and returns the directory of the log, its lines,
@@ -74,12 +75,15 @@ func TestALogCutAtAnyByteOpensAtItsLastWholeRequest(t *testing.T) {
 		size += len(strings.TrimSuffix(line, "\n")) + 1
 	}
 	server := app.Local(t, "EVENTSTORE_STORE=memory:") // for what it registers
+	row := report.Begin(t, "truncation", "fs")
 	for length := range size + 1 {
 		name := fmt.Sprintf("cut-%d", length)
 		cut := spoil(t, dir, func(segment []byte) []byte { return segment[:length] })
 		server.CreateTopic(t, fsTopic(name, cut))
 		events := wholeBefore(lines, whole, length)
 		requireEvents(t, server, name, lines[:events])
+		row.Inject(1)
+		row.Acknowledge(events)
 		answer := server.Do(t, "POST", "/topics/"+name+"/events", `{"type":"Next"}`, "Content-Type", "application/json")
 		require.Equal(t, 201, answer.Status, "cut at %d: %s", length, answer.Body)
 		require.Equal(t, fmt.Sprintf(`"%d"`, events+1), answer.Header.Get("ETag"), "cut at %d", length)
@@ -120,16 +124,15 @@ func TestAByteThatRottedIsNeverServed(t *testing.T) {
 	dir, lines, whole := smallLog(t)
 	text := strings.Join(lines, "") + "\n"
 	server := app.Local(t, "EVENTSTORE_STORE=memory:") // for what it registers
-	step := 5
-	if long() {
-		step = 1
-	}
+	row := report.Begin(t, "bit flip", "fs")
+	step := report.Times(5, 1)
 	sound := spoil(t, dir, func(segment []byte) []byte { return segment })
 	server.CreateTopic(t, fsTopic("sound", sound))
 	requireEvents(t, server, "sound", lines)
 	refused := 0
 	for at := 0; at < len(text); at += step {
 		name := fmt.Sprintf("rot-%d", at)
+		row.Inject(1)
 		rotten := spoil(t, dir, func(segment []byte) []byte { segment[at] ^= 1; return segment })
 		body := fmt.Sprintf(`{"name":%q,"adapter":"fs","connection":%q}`, name, rotten)
 		created := server.Do(t, "POST", "/topics", body, "Content-Type", "application/json")

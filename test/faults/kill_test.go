@@ -4,7 +4,6 @@ package faults_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventstore/test/app"
+	"eventstore/test/faults/report"
 )
 
 // launch starts the binary on a store.
@@ -23,43 +23,46 @@ func launch(t *testing.T, store string) *app.Server {
 	return &app.Server{URL: process.URL, Process: process}
 }
 
-// long reports whether the long forms of tests were asked for, with EVENTSTORE_TEST_LONG=1.
-func long() bool { return os.Getenv("EVENTSTORE_TEST_LONG") != "" }
-
 func TestKill9AtRandomPointsLosesNothing(t *testing.T) {
 	t.Parallel()
-	kills := 100
-	if long() {
-		kills = 2000
-	}
-	store := t.TempDir()
+	kills := report.Times(100, 2000)
+	store, random := t.TempDir(), report.Random(t)
 	ledger := app.NewLedger("orders", 400)
+	ledger.Row = report.Begin(t, "kill -9", "fs")
 	launch(t, store).CreateTopic(t, map[string]any{"name": "orders"})
 	for cycle := range kills {
-		server := launch(t, store) // by itself, with what the last one left
-		publishUntilKilled(t, server, ledger)
+		publishUntilKilled(t, store, ledger, random)
 		if cycle%10 == 9 {
 			ledger.Check(t, launch(t, store))
 		}
 	}
-	stored := ledger.Check(t, launch(t, store))
+	server := launch(t, store)
+	stored := ledger.Check(t, server)
+	ledger.Settle(t, server)
+	require.Equal(t, ledger.Acknowledged(), ledger.Check(t, server))
 	t.Logf("kills %d, events acknowledged %d, stored %d, lost 0", kills, ledger.Acknowledged(), stored)
 	require.Greater(t, ledger.Acknowledged(), kills)
 }
 
-// publishUntilKilled has eight publishers publish requests of one to five events until the server is
-// killed under them, a few milliseconds after the first was acknowledged.
-func publishUntilKilled(t *testing.T, server *app.Server, ledger *app.Ledger) {
+// publishUntilKilled starts the server, by itself, with what the last one left, and has eight publishers publish requests of one
+// to five events until it is killed under them, a few milliseconds after the first was acknowledged.
+func publishUntilKilled(t *testing.T, store string, ledger *app.Ledger, random *rand.Rand) {
 	t.Helper()
-	require.Equal(t, 201, ledger.Publish(t, server, 1))
+	var server *app.Server
+	ledger.Row.Recover(func() {
+		server = launch(t, store)
+		require.Equal(t, 201, ledger.Publish(t, server, 1))
+	})
 	var publishers sync.WaitGroup
-	for range 8 {
+	for i := range 8 {
+		first := random.IntN(5)
 		publishers.Go(func() {
-			for ledger.Publish(t, server, 1+rand.IntN(5)) != 0 {
+			for n := first; ledger.Publish(t, server, 1+(n+i)%5) != 0; n++ {
 			}
 		})
 	}
-	time.Sleep(time.Duration(1+rand.IntN(40)) * time.Millisecond)
+	time.Sleep(time.Duration(1+random.IntN(40)) * time.Millisecond) // the moment of the kill is what varies
 	server.Process.Kill()
 	publishers.Wait()
+	ledger.Row.Inject(1)
 }

@@ -1,0 +1,20 @@
+package main
+
+// part is a package whose tests inject faults.
+type part struct {
+	folder string
+	tests  string   // those that report, as a regular expression of go test's
+	of     []string // the classes that they must report
+}
+
+var parts = []part{
+	{"./test/faults", ".", []string{"kill -9", "failing system calls", "full disk", "truncation", "bit flip"}},
+}
+
+// classes are those that a run must have reported.
+func classes() (all []string) {
+	for _, p := range parts {
+		all = append(all, p.of...)
+	}
+	return all
+}

@@ -43,6 +43,7 @@ func TestBadInputChangesNothing(t *testing.T) {
 		{"one bad event among good ones", "POST", events, `[{"type":"T"},{"type":""},{"type":"T"}]`, nil, 400, "invalid-request"},
 		{"a parameter of a publish", "POST", events + "?wait=1", `{"type":"T"}`, nil, 400, "invalid-request"},
 		{"an If-Match that is no position", "POST", events, `{"type":"T"}`, []string{"If-Match", `1`}, 400, "invalid-request"},
+		{"an If-Match that no ETag is", "POST", events, `{"type":"T"}`, []string{"If-Match", `"01"`}, 400, "invalid-request"},
 		{"a weak If-Match", "POST", events, `{"type":"T"}`, []string{"If-Match", `W/"1"`}, 400, "invalid-request"},
 		{"an If-Match that overflows", "POST", events, `{"type":"T"}`, []string{"If-Match", `"9223372036854775808"`}, 400, "invalid-request"},
 		{"an If-Match of anything", "POST", events, `{"type":"T"}`, []string{"If-Match", `*`}, 400, "invalid-request"},

@@ -110,13 +110,11 @@ func headCondition(header http.Header) (*core.Position, error) {
 	return &head, nil
 }
 
-// entityTag reads a position in quotes.
+// entityTag reads a position in quotes, written as an answer's ETag writes it.
 func entityTag(text string) (core.Position, bool) {
-	if len(text) < 3 || text[0] != '"' || text[len(text)-1] != '"' || text[1] == '+' || text[1] == '-' {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(text[1:len(text)-1], 10, 64)
-	return core.Position(n), err == nil
+	digits := strings.Trim(text, `"`)
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return core.Position(n), err == nil && n >= 0 && text == `"`+strconv.FormatInt(n, 10)+`"`
 }
 
 // writeResult answers 201, or 200 when every event was there already.

@@ -351,3 +351,38 @@ func TestAnAnswerRestsOnWhatIsStored(t *testing.T) {
 	}
 	require.Len(t, s.stored(t), 1)
 }
+
+// An instance that has not seen what another stored must not refuse, by a condition, what is answered by its ids.
+func TestIDsThatAnotherInstanceStoredComeBeforeConditions(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]core.Condition{
+		"items that an event known here matches": {FailIfMatch: []core.Item{{Subjects: []string{"of a"}}}},
+		"a head that is past":                    {Head: at(0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShared()
+			here, there := s.instance(t, commands.Config{}), s.instance(t, commands.Config{})
+			here.publish(t, withIDs("a")...)
+			there.publish(t, withIDs("b")...)
+			result, err := here.Publish(t.Context(), "orders", commands.Request{Events: withIDs("b"), Condition: tt})
+			require.NoError(t, err)
+			require.Equal(t, []commands.Stored{{ID: "b", Position: 2, Duplicate: true}}, result.Events)
+
+			there.publish(t, withIDs("c")...)
+			other := withIDs("c")
+			other[0].Data = "7"
+			_, err = here.Publish(t.Context(), "orders", commands.Request{Events: other, Condition: tt})
+			var conflict *commands.IDConflictError
+			require.ErrorAs(t, err, &conflict)
+			require.Equal(t, core.Position(3), conflict.Position)
+
+			there.publish(t, withIDs("d")...)
+			_, err = here.Publish(t.Context(), "orders", commands.Request{Events: withIDs("e"), Condition: tt})
+			var condition *commands.ConditionError
+			require.ErrorAs(t, err, &condition)
+			require.Equal(t, core.Position(4), condition.Head)
+			require.Len(t, s.stored(t), 4)
+		})
+	}
+}

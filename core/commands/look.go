@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,10 +14,37 @@ import (
 // caller's goroutine, so that what must be read holds nobody else up. What rests on stored
 // events alone is answered. No check goes beyond where ids were looked up, so that a request is
 // never refused for what it itself stored.
+//
+// Ids come before conditions: where a condition would refuse a request that gave ids, another instance
+// may have stored them by now, so it is looked at once more with all that is stored.
 func (c *committer) look(ctx context.Context, p *pending) (result Result, answered bool, err error) {
 	if err := c.load(ctx); err != nil {
 		return Result{}, false, err
 	}
+	result, answered, err = c.lookOnce(ctx, p)
+	var refused *ConditionError
+	if !errors.As(err, &refused) || !p.given {
+		return result, answered, err
+	}
+	if behind, lagErr := c.behind(ctx, refused.Head); lagErr != nil || !behind {
+		return Result{}, false, cmp.Or(lagErr, err)
+	}
+	if err := c.catchUp(ctx); err != nil {
+		return Result{}, false, err
+	}
+	return c.lookOnce(ctx, p)
+}
+
+// behind reports whether the log's head is another than the one that was looked at.
+func (c *committer) behind(ctx context.Context, head core.Position) (bool, error) {
+	now, err := c.log.Head(ctx)
+	if err != nil {
+		return false, fmt.Errorf("reading the head of topic %q: %w", c.topic.Name, err)
+	}
+	return now.Position != head, nil
+}
+
+func (c *committer) lookOnce(ctx context.Context, p *pending) (result Result, answered bool, err error) {
 	head, err := c.headFor(ctx, p)
 	if err != nil {
 		return Result{}, false, err

@@ -103,7 +103,7 @@ func (b *plan) condition(p *pending, w *window) (out outcome, decided bool, err 
 	if want := p.condition.Head; want != nil && *want != head {
 		switch {
 		case *want < b.after.Position:
-			return outcome{err: &ConditionError{Head: b.after.Position}}, true, nil
+			return p.refused(&ConditionError{Head: b.after.Position}), true, nil
 		case *want > head: // it was seen there, so the window is behind
 			return outcome{again: true}, true, nil
 		}
@@ -111,7 +111,7 @@ func (b *plan) condition(p *pending, w *window) (out outcome, decided bool, err 
 	}
 	items, after := p.condition.FailIfMatch, p.condition.After
 	if at := w.match(items, max(after, p.checked), w.head.Position); at > 0 {
-		return outcome{err: &ConditionError{Head: b.after.Position, Position: at}}, true, nil
+		return p.refused(&ConditionError{Head: b.after.Position, Position: at}), true, nil
 	}
 	if len(items) == 0 {
 		return out, false, nil
@@ -123,6 +123,15 @@ func (b *plan) condition(p *pending, w *window) (out outcome, decided bool, err 
 		}
 	}
 	return out, false, nil
+}
+
+// refused is the outcome of a request whose condition stored events break. One that gave ids is looked at again, since
+// by now another instance may have stored them: see [committer.look].
+func (p *pending) refused(err error) outcome {
+	if p.given {
+		return outcome{again: true}
+	}
+	return outcome{err: err}
 }
 
 // take adds a request's new events to the batch.

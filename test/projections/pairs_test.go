@@ -3,333 +3,272 @@
 package projections_test
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/json"
-	"fmt"
-	mathrand "math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"eventstore/adapters/blob"
-	"eventstore/adapters/fs"
-	"eventstore/adapters/javascript"
-	"eventstore/adapters/memory"
-	"eventstore/adapters/postgres"
 	"eventstore/core"
-	"eventstore/core/coretest"
 	"eventstore/core/projections"
-	"eventstore/core/topics"
-	"eventstore/test/servers"
 )
 
 // long reports whether the long forms of tests were asked for, with EVENTSTORE_TEST_LONG=1.
 func long() bool { return os.Getenv("EVENTSTORE_TEST_LONG") != "" }
 
-// size is how many events there are, over how many repositories. EVENTSTORE_TEST_EVENTS says otherwise.
-func size() (events, repositories int) {
-	if n, err := strconv.Atoi(os.Getenv("EVENTSTORE_TEST_EVENTS")); err == nil && n > 0 {
-		return n, max(1, n/20)
+// patience is how long anything may take before the test gives up.
+const patience = 20 * time.Minute
+
+// extent is how much a pair of storages has to do.
+type extent struct {
+	events, repositories int
+	whole                int // of the events hold a whole payload, in files
+	kills                int // of processes
+	cuts                 int // of runs in memory, which is one process's
+	step                 int // events a run
+}
+
+// size is the short form or the long one. EVENTSTORE_TEST_EVENTS says otherwise how many events there are.
+func size() extent {
+	short := extent{events: 1_500, repositories: 75, whole: 60, kills: 4, cuts: 50, step: 200}
+	if !long() {
+		return short
 	}
-	if long() {
-		return 100_000, 5_000
+	n := 100_000
+	if given, err := strconv.Atoi(os.Getenv("EVENTSTORE_TEST_EVENTS")); err == nil && given > 0 {
+		n = given
 	}
-	return 1_500, 75
+	return extent{events: n, repositories: n / 20, whole: n / 20, kills: 50, cuts: 50, step: 2_000}
 }
 
-// kind is a kind of storage: it gives handles of one place, each as another process would have it.
-type kind struct {
-	name      string
-	topics    func(t *testing.T) func() (topics.Adapter, core.TopicConfig)
-	documents func(t *testing.T) func() core.Documents
-}
-
-var kinds = []kind{
-	{"memory", memoryTopics, memoryDocuments}, {"fs", fileTopics, fileDocuments},
-	{"blob", blobTopics, blobDocuments}, {"postgres", postgresTopics, postgresDocuments},
-}
-
-func memoryTopics(*testing.T) func() (topics.Adapter, core.TopicConfig) {
-	shared := new(memory.Topics)
-	return func() (topics.Adapter, core.TopicConfig) { return shared, core.TopicConfig{} }
-}
-
-func memoryDocuments(*testing.T) func() core.Documents {
-	shared := new(memory.Documents)
-	return func() core.Documents { return shared }
-}
-
-func fileTopics(t *testing.T) func() (topics.Adapter, core.TopicConfig) {
-	dir := t.TempDir()
-	return func() (topics.Adapter, core.TopicConfig) { return &fs.Topics{Dir: dir}, core.TopicConfig{} }
-}
-
-func fileDocuments(t *testing.T) func() core.Documents {
-	dir := t.TempDir()
-	return func() core.Documents {
-		d, err := fs.OpenDocuments(dir)
-		require.NoError(t, err)
-		return d
-	}
-}
-
-func unique() string { return "test-" + strings.ToLower(rand.Text()[:16]) }
-
-func account(t *testing.T) blob.Account {
-	a, err := blob.ParseAccount("connection", servers.Blob(t))
-	require.NoError(t, err)
-	return a
-}
-
-func blobTopics(t *testing.T) func() (topics.Adapter, core.TopicConfig) {
-	in := unique()
-	return func() (topics.Adapter, core.TopicConfig) {
-		return blob.NewTopics(blob.Config{Client: new(blob.Client), Account: account(t)}), core.TopicConfig{Options: map[string]string{"container": in}}
-	}
-}
-
-func blobDocuments(t *testing.T) func() core.Documents {
-	in := unique()
-	return func() core.Documents {
-		d, err := blob.NewDocuments(new(blob.Client), account(t), in)
-		require.NoError(t, err)
-		return d
-	}
-}
-
-func postgresTopics(t *testing.T) func() (topics.Adapter, core.TopicConfig) {
-	url, schema := servers.Postgres(t), unique()
-	return func() (topics.Adapter, core.TopicConfig) {
-		adapter := postgres.NewTopics(postgres.Config{})
-		t.Cleanup(adapter.Close)
-		return adapter, core.TopicConfig{Connection: url, Schema: schema}
-	}
-}
-
-func postgresDocuments(t *testing.T) func() core.Documents {
-	url, schema := servers.Postgres(t), unique()
-	return func() core.Documents {
-		adapter := postgres.NewTopics(postgres.Config{Connection: url})
-		t.Cleanup(adapter.Close)
-		d, err := adapter.Documents(url, schema)
-		require.NoError(t, err)
-		return d
-	}
-}
-
-// repository is what the events say of one.
-type repository struct {
-	Pushes int    `json:"pushes"`
-	Stars  int    `json:"stars"`
-	Last   string `json:"last"`
-}
-
-const source = `({
-  key: e => e.type === "Delete" ? e.subject : [e.subject, "by/" + e.data.actor],
-  on: {
-    Push: (doc, e) => ({ pushes: (doc?.pushes ?? 0) + e.data.commits, stars: doc?.stars ?? 0, last: e.id }),
-    Watch: (doc, e) => ({ pushes: doc?.pushes ?? 0, stars: (doc?.stars ?? 0) + 1, last: e.id }),
-    Delete: () => null,
-  },
-})`
-
-type data struct {
-	Actor   string `json:"actor"`
-	Commits int    `json:"commits"`
-	Text    string `json:"text"`
-}
-
-func keysOf(e *core.Event) ([]string, error) {
-	if e.Type == "Delete" {
-		return []string{e.Subject}, nil
-	}
-	var d data
-	err := json.Unmarshal([]byte(e.Data), &d)
-	return []string{e.Subject, "by/" + d.Actor}, err
-}
-
-func fold(doc *repository, e *core.Event) (*repository, error) {
-	if e.Type == "Delete" {
-		return nil, nil
-	}
-	var d data
-	if err := json.Unmarshal([]byte(e.Data), &d); err != nil {
-		return nil, err
-	}
-	next := repository{Last: e.ID}
-	if doc != nil {
-		next.Pushes, next.Stars = doc.Pushes, doc.Stars
-	}
-	if e.Type == "Push" {
-		next.Pushes += d.Commits
-	} else {
-		next.Stars++
-	}
-	return &next, nil
-}
-
-func eventsFrom(first, n, repositories int) []core.Event {
-	events := make([]core.Event, n)
-	for k := range events {
-		i := first + k
-		text, _ := json.Marshal(data{fmt.Sprintf("u%d", i%(repositories/3+1)), i % 9, strings.Repeat("x", 180)})
-		events[k] = core.Event{ID: fmt.Sprintf("e-%d", i), Type: []string{"Push", "Push", "Watch", "Push", "Watch", "Push", "Delete"}[i%7], Source: "/github",
-			Subject: fmt.Sprintf("r%d", i*7919%repositories), DataContentType: core.DefaultContentType, Data: string(text)}
-	}
-	return events
-}
-
-// plain folds the events in a loop.
-func plain(t *testing.T, events []core.Event) map[string]string {
-	documents, texts := map[string]*repository{}, map[string]string{}
-	for i := range events {
-		keys, err := keysOf(&events[i])
-		require.NoError(t, err)
-		for _, key := range keys {
-			documents[key], err = fold(documents[key], &events[i])
-			require.NoError(t, err)
-		}
-	}
-	for key, doc := range documents {
-		if doc != nil {
-			text, err := json.Marshal(doc)
-			require.NoError(t, err)
-			texts[key] = string(text)
-		}
-	}
-	return texts
-}
-
-// instance is one process's projections, over handles of its own; now and then a write of documents fails, before or
-// after its effect.
-type instance struct {
-	*projections.Projections
-	registry *topics.Registry
-	flaky    *coretest.FlakyDocuments
-}
-
-func newInstance(t *testing.T, documents core.Documents, adapter topics.Adapter) *instance {
-	i := &instance{flaky: &coretest.FlakyDocuments{Documents: documents}}
-	i.registry = topics.New(topics.Config{Documents: documents, Default: "x", Adapters: map[string]topics.Adapter{"x": adapter}})
-	t.Cleanup(func() { _ = i.registry.Close() })
-	i.Projections = projections.New(projections.Config{
-		Topics: i.registry, Documents: i.flaky, StepEvents: 500, Backoff: time.Millisecond, MaxBackoff: time.Millisecond,
-		Compile: func(ctx context.Context, source string) (projections.Program, error) {
-			return javascript.Compile(ctx, source)
-		},
-		Handlers: []projections.Handler{projections.Typed("repositories", []string{"Push", "Watch", "Delete"}, keysOf, fold)},
-	})
-	t.Cleanup(i.Close)
-	return i
-}
-
-func fails(call string) coretest.Fault {
-	if call != "Documents.Write" || mathrand.IntN(20) > 0 {
-		return coretest.Pass
-	}
-	return []coretest.Fault{coretest.FailBefore, coretest.FailAfter}[mathrand.IntN(2)]
-}
-
-// On each pair of storages the documents are the plain fold, after runs that were cut off fifty times, of two instances at once, while
-// events came and writes failed; and a rebuild makes the same.
+// On each pair of storages the documents are the plain fold, whatever happens to the runs, the writes and the definitions.
 func TestEveryPairOfStorages(t *testing.T) {
-	for _, events := range kinds {
-		for _, documents := range kinds {
-			t.Run(events.name+" into "+documents.name, func(t *testing.T) {
+	for _, at := range kinds {
+		for _, into := range kinds {
+			t.Run(at+" into "+into, func(t *testing.T) {
 				t.Parallel()
-				openTopics, openDocuments := events.topics(t), documents.documents(t)
-				adapter, config := openTopics()
-				a := newInstance(t, openDocuments(), adapter)
-				config.Name, config.Adapter = "github", "x"
-				_, _, err := a.registry.Create(t.Context(), config)
-				require.NoError(t, err)
-				adapter, _ = openTopics()
-				b := newInstance(t, openDocuments(), adapter)
-				d := projections.Definition{Topics: []string{"github"}, Handler: "repositories"}
-				if events.name == "fs" && documents.name == "fs" || long() { // QuickJS is slow under the race detector
-					d = projections.Definition{Topics: []string{"github"}, Source: source}
-				}
-				exact(t, a, b, d)
+				newPair(t, at, into).run()
 			})
 		}
 	}
 }
 
-func exact(t *testing.T, a, b *instance, d projections.Definition) {
-	_, err := a.Put(t.Context(), "repositories", d)
+// A pair is a topic on one kind of storage whose events are folded into documents on another, by two instances.
+type pair struct {
+	t        *testing.T
+	extent   extent
+	scripted bool // the definitions are JavaScript
+	a, b     *instance
+	work     work // of processes beside them
+	shared   bool // there can be such
+
+	failedBefore, failedAfter int // writes
+
+	mu        sync.Mutex
+	all       []core.Event
+	published int // guarded by mu
+}
+
+func newPair(t *testing.T, at, into string) *pair {
+	p := &pair{t: t, extent: size()}
+	// QuickJS is slow under the race detector.
+	p.scripted = at == "fs" && into == "fs" || long() && at == into
+	if at != "fs" || into != "fs" {
+		p.extent.whole = 0
+	}
+	p.work = work{newPlace(t, at), newPlace(t, into), p.extent.step}
+	p.shared = p.work.Topics.shared() && p.work.Documents.shared()
+	for _, i := range []**instance{&p.a, &p.b} {
+		opened, err := open(p.work.Topics, p.work.Documents, p.extent.step)
+		require.NoError(t, err)
+		t.Cleanup(opened.end)
+		*i = opened
+	}
+	_, _, err := p.a.registry.Create(t.Context(), p.a.config)
 	require.NoError(t, err)
-	n, repositories := size()
-	all := eventsFrom(0, n, repositories)
-	a.flaky.Script, b.flaky.Script = fails, fails
+	p.all = events(t, p.extent.events, p.extent.repositories, p.extent.whole)
+	return p
+}
+
+func (p *pair) run() {
+	p.put(1)
+	p.underKills()
+	p.same(p.b, 1)
+	p.whileEveryWriteFails()
+	p.same(p.b, 1)
+	p.abortedRebuild()
+	p.rebuildAndRollback()
+	p.deleteAndPutAgain()
+	p.t.Logf("%d events into %d documents; %d runs cut off (killed: %v); %d writes failed before their effect and %d after, besides one in twenty",
+		p.published, p.status().Documents, p.runs(), p.shared, p.failedBefore, p.failedAfter)
+}
+
+func (p *pair) put(weight int) {
+	_, err := p.a.Put(p.t.Context(), name, definition(weight, p.scripted))
+	require.NoError(p.t, err)
+}
+
+func (p *pair) status() projections.Status {
+	status, err := p.b.Status(p.t.Context(), name)
+	require.NoError(p.t, err)
+	return status
+}
+
+// runs is how many are cut off.
+func (p *pair) runs() int {
+	if p.shared {
+		return p.extent.kills
+	}
+	return p.extent.cuts
+}
+
+// underKills publishes most of the events in pieces, while two instances at once fold them and are killed, or cut off where there can
+// be no other process, a piece each time. Writes fail now and then.
+func (p *pair) underKills() {
+	p.a.flaky.Script, p.b.flaky.Script = nowAndThen, nowAndThen
+	most := p.extent.events * 8 / 10
+	runs := p.runs()
 	var driving sync.WaitGroup
-	driving.Go(func() { publish(t, a.registry, all) })
-	for _, p := range []*instance{a, b} {
+	for _, i := range []*instance{p.a, p.b} {
 		driving.Go(func() {
-			for range 25 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(mathrand.IntN(60))*time.Millisecond)
-				_ = p.Project(ctx) // it is cut off: that is the point
-				cancel()
+			for range runs / 2 {
+				if p.publish(most/runs, most); p.shared {
+					p.work.killed(p.t)
+				} else {
+					i.cutOff(p.t)
+				}
 			}
 		})
 	}
 	driving.Wait()
-	a.flaky.Script, b.flaky.Script = nil, nil
-	want := plain(t, all)
-	require.Equal(t, want, read(t, b, n))
-	before, err := b.Status(t.Context(), "repositories")
-	require.NoError(t, err)
-	require.Equal(t, projections.Running, before.State)
-	a.flaky.Script = fails
+	p.publish(most, most)
+	p.a.flaky.Script, p.b.flaky.Script = nil, nil
+}
+
+// whileEveryWriteFails publishes a tenth of the events and lets one instance fold them, each of whose writes fails before and after its
+// effect.
+func (p *pair) whileEveryWriteFails() {
+	p.publish(p.extent.events/10, p.extent.events*9/10)
+	p.a.hurdles.start()
+	fresh := projections.Fresh{At: projections.Positions{topic: core.Position(p.published)}, Wait: time.Second}
 	for begun := time.Now(); ; {
-		err := a.Replay(t.Context(), "repositories", func(projections.Progress) {})
+		_, err := p.a.List(p.t.Context(), name, projections.PageQuery{Limit: 1}, fresh)
 		if err == nil {
 			break
 		}
-		require.Less(t, time.Since(begun), 2*time.Minute, "the rebuild does not end: %v", err)
+		require.Less(p.t, time.Since(begun), patience, "the fold does not end: %v", err)
 	}
-	require.Equal(t, want, read(t, b, n))
-	after, err := b.Status(t.Context(), "repositories")
-	require.NoError(t, err)
-	require.Greater(t, after.Version, before.Version)
-	require.EqualValues(t, len(want), after.Documents)
-	require.NotEmpty(t, after.Digest)
+	p.failedBefore, p.failedAfter = p.a.hurdles.stop()
+	require.Positive(p.t, p.failedBefore)
+	require.Positive(p.t, p.failedAfter)
 }
 
-// publish appends events, some at a time.
-func publish(t *testing.T, registry *topics.Registry, events []core.Event) {
-	topic, err := registry.Open(t.Context(), "github")
-	if err != nil {
-		t.Error(err)
-		return
+// abortedRebuild begins a rebuild, puts another definition in its place and then the live one, which gives it up.
+func (p *pair) abortedRebuild() {
+	live := p.status()
+	p.put(2)
+	p.b.cutOff(p.t)
+	if p.status().Version != live.Version {
+		require.NoError(p.t, p.a.Rollback(p.t.Context(), name, live.Version)) // it was too fast for that
 	}
-	for n := 0; len(events) > 0; events = events[n:] {
-		n = min(len(events), max(1, len(events)/8))
-		head, err := topic.Log.Head(t.Context())
-		if err == nil {
-			sealed, _ := core.Seal(head, time.Now(), events[:n])
-			err = topic.Log.Append(t.Context(), head, sealed)
-		}
-		if err != nil {
-			t.Error(err)
-			return
-		}
+	require.NoError(p.t, p.a.Pause(p.t.Context(), name)) // so that the rebuild is still under way
+	p.put(3)
+	require.NotNil(p.t, p.status().Rebuild)
+	p.put(1)
+	require.NoError(p.t, p.a.Resume(p.t.Context(), name))
+	require.Nil(p.t, p.status().Rebuild)
+	require.Equal(p.t, live.Version, p.status().Version)
+	p.same(p.a, 1)
+}
+
+// rebuildAndRollback rebuilds with another definition by two instances, while runs are cut off and writes fail; readers see the old
+// documents until the new ones are all there. Then it goes back.
+func (p *pair) rebuildAndRollback() {
+	before := p.status()
+	old := p.read(p.b, p.published)
+	p.put(2)
+	p.a.flaky.Script, p.b.flaky.Script = nowAndThen, nowAndThen
+	var driving sync.WaitGroup
+	for _, i := range []*instance{p.a, p.b} {
+		driving.Go(func() {
+			for range 5 {
+				i.cutOff(p.t)
+			}
+		})
 	}
+	driving.Wait()
+	for begun := time.Now(); p.status().Rebuild != nil; {
+		err := p.a.Rebuilds(p.t.Context())
+		time.Sleep(time.Millisecond) // whoever was cut off may still have its lease
+		require.Less(p.t, time.Since(begun), patience, "the rebuild does not end: %v", err)
+	}
+	p.a.flaky.Script, p.b.flaky.Script = nil, nil
+	p.same(p.b, 2)
+	after := p.status()
+	require.Greater(p.t, after.Version, before.Version)
+	require.EqualValues(p.t, len(plain(p.t, p.all[:p.published], 2)), after.Documents)
+	require.NotEmpty(p.t, after.Digest)
+	require.NoError(p.t, p.a.Rollback(p.t.Context(), name, after.Previous))
+	equal(p.t, old, p.read(p.b, 0))
+	p.publish(p.extent.events, p.extent.events)
+	p.same(p.b, 1)
+}
+
+// deleteAndPutAgain begins anew, under a number that was never given.
+func (p *pair) deleteAndPutAgain() {
+	version := p.status().Version
+	require.NoError(p.t, p.a.Delete(p.t.Context(), name))
+	p.put(2)
+	require.Greater(p.t, p.status().Version, version)
+	p.same(p.b, 2)
+}
+
+// publish appends the next n events, but none behind number most.
+func (p *pair) publish(n, most int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	opened, err := p.a.registry.Open(p.t.Context(), topic)
+	require.NoError(p.t, err)
+	for to := min(most, p.published+n); p.published < to; {
+		head, err := opened.Log.Head(p.t.Context())
+		require.NoError(p.t, err)
+		next := min(to, p.published+2_000)
+		sealed, _ := core.Seal(head, time.Now(), p.all[p.published:next])
+		require.NoError(p.t, opened.Log.Append(p.t.Context(), head, sealed))
+		p.published = next
+	}
+}
+
+// same makes sure that a reader who asks for all that was published sees its plain fold.
+func (p *pair) same(i *instance, weight int) {
+	p.t.Helper()
+	equal(p.t, plain(p.t, p.all[:p.published], weight), p.read(i, p.published))
+}
+
+// equal compares documents, and tells the first that differs.
+func equal(t *testing.T, want, got map[string]string) {
+	t.Helper()
+	for key, value := range want {
+		require.Equal(t, value, got[key], "document %q", key)
+	}
+	require.Len(t, got, len(want))
 }
 
 // read reads all documents, once they reflect n events.
-func read(t *testing.T, p *instance, n int) map[string]string {
+func (p *pair) read(i *instance, n int) map[string]string {
+	p.t.Helper()
 	got, q := map[string]string{}, projections.PageQuery{Limit: 1000}
-	fresh := projections.Fresh{At: projections.Positions{"github": core.Position(n)}, Wait: time.Minute}
+	fresh := projections.Fresh{Wait: patience}
+	if n > 0 {
+		fresh.At = projections.Positions{topic: core.Position(n)}
+	}
 	for {
-		page, err := p.List(t.Context(), "repositories", q, fresh)
-		require.NoError(t, err)
+		page, err := i.List(p.t.Context(), name, q, fresh)
+		require.NoError(p.t, err)
 		for _, d := range page.Documents {
+			require.NotContains(p.t, got, d.Key)
 			got[d.Key] = d.Value
 		}
 		if q.After = page.Next; q.After == "" {

@@ -116,15 +116,22 @@ func checkTags(tags []string, place string) error {
 	}
 	for i, tag := range tags {
 		place := fmt.Sprintf("%s[%d]", place, i)
-		if err := checkName(tag, place, MaxTag); err != nil {
+		if err := checkTag(tag, place); err != nil {
 			return err
-		}
-		if strings.Contains(tag, ",") {
-			return Invalid(place, "%q has a comma", tag)
 		}
 		if slices.Contains(tags[:i], tag) {
 			return Invalid(place, "%q is there twice", tag)
 		}
+	}
+	return nil
+}
+
+func checkTag(tag, place string) error {
+	if err := checkName(tag, place, MaxTag); err != nil {
+		return err
+	}
+	if strings.Contains(tag, ",") {
+		return Invalid(place, "%q has a comma", tag)
 	}
 	return nil
 }

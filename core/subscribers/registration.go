@@ -150,25 +150,22 @@ func check(q Request) error {
 	case q.From < 0:
 		return core.Invalid("from", "%d is not a position; the first is 1", q.From)
 	}
-	for _, values := range []struct {
-		place      string
-		values     []string
-		most, size int
-	}{{"types", q.Item.Types, maxValues, core.MaxType}, {"subjects", q.Item.Subjects, maxValues, core.MaxSubject}, {"tags", q.Item.Tags, core.MaxTags, core.MaxTag}} {
-		if err := checkValues(values.place, values.values, values.most, values.size); err != nil {
-			return err
-		}
+	if err := checkCounts(q.Item); err != nil {
+		return err
+	}
+	if err := q.Item.Validate(""); err != nil {
+		return err
 	}
 	return checkSecret(q.Secret)
 }
 
-func checkValues(place string, values []string, most, size int) error {
-	if len(values) > most {
-		return core.Invalid(place, "has %d values; the most is %d", len(values), most)
-	}
-	for i, value := range values {
-		if n := utf8.RuneCountInString(value); n == 0 || n > size {
-			return core.Invalid(fmt.Sprintf("%s[%d]", place, i), "has %d characters; it has 1 to %d", n, size)
+func checkCounts(item core.Item) error {
+	for _, values := range []struct {
+		place      string
+		have, most int
+	}{{"types", len(item.Types), maxValues}, {"subjects", len(item.Subjects), maxValues}, {"tags", len(item.Tags), core.MaxTags}} {
+		if values.have > values.most {
+			return core.Invalid(values.place, "has %d values; the most is %d", values.have, values.most)
 		}
 	}
 	return nil

@@ -235,5 +235,8 @@ func (c *cursor) item() (item core.Item, err error) {
 		}
 		return err
 	})
+	if err == nil {
+		err = item.Validate(c.place(c.decoder.StackPointer()))
+	}
 	return item, err
 }

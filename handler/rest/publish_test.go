@@ -106,6 +106,8 @@ func TestPlacesAreNamedAsTheBodyHasThem(t *testing.T) {
 		{"one event", `{"type":"a\u0000"}`, `type: "a\x00" has a control character`},
 		{"an array", `[{"type":"T"},{"type":"a\u0000"}]`, `events[1].type: "a\x00" has a control character`},
 		{"an envelope", `{"events":[{"type":"T","tags":["a,b"]}]}`, `events[0].tags[0]: "a,b" has a comma`},
+		{"a condition's tag", `{"events":[{"type":"T"}],"condition":{"failIfMatch":[{},{"tags":["a","b,c"]}]}}`, `condition.failIfMatch[1].tags[1]: "b,c" has a comma`},
+		{"a condition's subject", `{"events":[{"type":"T"}],"condition":{"failIfMatch":[{"subjects":["a\u0000"]}]}}`, `condition.failIfMatch[0].subjects[0]: "a\x00" has a control character`},
 		{"metadata", `{"type":"T","metadata":{"hash":"x"}}`, `metadata.hash: is a name that the store or CloudEvents uses itself`},
 	} {
 		members := a.post("/topics/orders/events", tt.body).problem(400, "invalid-request")

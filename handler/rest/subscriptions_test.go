@@ -168,6 +168,8 @@ func TestWhatIsNoSubscription(t *testing.T) {
 		`{"callback":"http://127.0.0.1/","secret":"whsec_c2hvcnQ="}`:                   "secret",
 		`{"callback":"http://127.0.0.1/","secret":"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`: "secret",
 		`{"callback":"http://127.0.0.1/","types":[""]}`:                                "types[0]",
+		`{"callback":"http://127.0.0.1/","tags":["a","b,c"]}`:                          `tags[1]: "b,c" has a comma`,
+		`{"callback":"http://127.0.0.1/","subjects":["a\u0007"]}`:                      "subjects[0]",
 		`{"callback":"http://127.0.0.1/","types":"T"}`:                                 "types",
 		`{"callback":"http://127.0.0.1/","from":1}`:                                    "from",
 		`{"callback":"http://127.0.0.1/","name":"` + strings.Repeat("x", 101) + `"}`:   "name",

@@ -1,12 +1,14 @@
 # Every command of the project. `make` alone lists them.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 APP     := build/app
+AZURE   := build/azure
+ZIP     := build/app.zip
 # QuickJS is C made into Go: with the race detector in it, it is twenty times as slow, and no race of ours is in it.
 NORACE  := modernc.org/...=-race=false
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build package test check tools lint bench
+.PHONY: help run build package zip test check tools lint bench
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +26,10 @@ package: ## stage the Functions app in build/app: what is published, zipped and 
 	@for file in functions/*/function.json; do \
 		mkdir -p "$(APP)/$$(basename "$$(dirname "$$file")")" && cp "$$file" "$(APP)/$$(basename "$$(dirname "$$file")")/" || exit 1; \
 	done
+
+zip: ## build the app for Azure and pack it in build/app.zip: what is published
+	@GOOS=linux GOARCH=amd64 $(MAKE) -s package APP='$(AZURE)'
+	@go run ./infra/zip '$(AZURE)' '$(ZIP)'
 
 test: tools check package ## run every test, with the servers they use; installs what they need
 	EVENTSTORE_TEST_APP='$(abspath $(APP))' go run ./test/servers/with \

@@ -1,16 +1,19 @@
 #!/bin/sh
-# Builds build/app for linux/amd64 and publishes it to the function app that azd provisioned.
-# Needs Go, zip and the Azure CLI, signed in.
+# Builds the app for Azure and publishes it to the function app that azd provisioned. Needs Go, make and the
+# Azure CLI, signed in.
 set -eu
 cd "$(dirname "$0")/.."
 
 app=$(azd env get-value AZURE_FUNCTION_APP_NAME)
 group=$(azd env get-value AZURE_RESOURCE_GROUP)
 
-make package
-rm -f build/app.zip
-# zip keeps the handler's execute bit; the host can't set it on the read-only package.
-(cd build/app && zip -q -r -X ../app.zip .)
-
-az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src build/app.zip
-az functionapp show --resource-group "$group" --name "$app" --query defaultHostName --output tsv
+make zip
+# The roles that were just given take some minutes to be known everywhere; until then the upload is refused.
+attempt=1
+until az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src build/app.zip; do
+	[ "$attempt" -lt 6 ] || exit 1
+	attempt=$((attempt + 1))
+	echo "not published yet; attempt $attempt of 6 in 30 seconds" >&2
+	sleep 30
+done
+echo "published to $(azd env get-value EVENTSTORE_URL)"

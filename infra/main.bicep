@@ -10,8 +10,8 @@ param environmentName string
 @description('Region of all resources. It must offer Flex Consumption.')
 param location string
 
-@description('Object id of who deploys, who may then read and write the storage. Empty for none.')
-param principalId string = ''
+@description('Object id of a person or group who may read and write the storage from a workstation, as handler fsck, export and move do. Empty for none.')
+param operatorId string = ''
 
 @description('Instances that are kept warm for HTTP. Each is billed all the time.')
 @minValue(0)
@@ -27,15 +27,26 @@ param maximumInstanceCount int = 40
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
+@description('How the storage is replicated: over zones where the region has them. Copies in another region trail behind, and a failover to one would lose acknowledged events.')
+@allowed(['Standard_LRS', 'Standard_ZRS'])
+param storageSku string = 'Standard_ZRS'
+
 @description('Whether to add a PostgreSQL Flexible Server, with Entra identities only, for topics of the postgres adapter.')
 param postgresEnabled bool = false
 
 @description('Whether the app, the storage and PostgreSQL meet in a virtual network, closed to the outside.')
 param vnetEnabled bool = false
 
-@description('When the timers run: six-field NCRONTAB, UTC.')
+@description('Client id of an Entra application. With one, callers sign in and their app roles say what they may; see docs/deploy.md.')
+param entraClientId string = ''
+
+@description('When read models are brought up to date: six-field NCRONTAB, UTC.')
 param projectSchedule string = '0 * * * * *'
+
+@description('When callbacks are delivered.')
 param deliverSchedule string = '0 * * * * *'
+
+@description('When rebuilds go on.')
 param replaySchedule string = '0 * * * * *'
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -67,7 +78,8 @@ module storage 'app/storage.bicep' = {
     location: location
     tags: tags
     identityPrincipalId: identity.outputs.principalId
-    userPrincipalId: principalId
+    operatorId: operatorId
+    sku: storageSku
     privateEndpointSubnetId: vnetEnabled ? network!.outputs.endpointsSubnetId : ''
     vnetId: vnetEnabled ? network!.outputs.vnetId : ''
   }
@@ -118,6 +130,7 @@ module app 'app/app.bicep' = {
     projectSchedule: projectSchedule
     deliverSchedule: deliverSchedule
     replaySchedule: replaySchedule
+    entraClientId: entraClientId
     postgresUrl: postgresEnabled ? postgres!.outputs.url : ''
   }
 }

@@ -1,5 +1,5 @@
-# Installs what the tests need beside Go, make and Node: the npm packages of package-lock.json, and Debian
-# packages where we may. Does nothing when all is there.
+# Installs what the tests need beside Go, make and Node: the npm packages of package-lock.json, here and in contract, and
+# Debian packages where we may. Does nothing when all is there.
 set -eu
 cd "$(dirname "$0")"
 
@@ -18,7 +18,10 @@ if [ -n "$missing" ]; then
 fi
 
 command -v npm >/dev/null || { echo "the tests need Node.js 20 or later with npm, install it first" >&2; exit 1; }
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-	npm ci --no-audit --no-fund --ignore-scripts
-	touch node_modules/.package-lock.json
-fi
+for folder in . contract; do
+	installed=$folder/node_modules/.package-lock.json
+	if [ ! -e "$installed" ] || [ "$folder/package-lock.json" -nt "$installed" ]; then
+		(cd "$folder" && npm ci --no-audit --no-fund --ignore-scripts)
+		touch "$installed"
+	fi
+done

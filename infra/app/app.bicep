@@ -16,6 +16,7 @@ param projectSchedule string
 param deliverSchedule string
 param replaySchedule string
 param postgresUrl string
+param entraClientId string
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   name: storageAccountName
@@ -51,6 +52,9 @@ var settings = {
 // A topic's configuration names it as %EVENTSTORE_POSTGRES%; it holds no password.
 var postgresSettings = empty(postgresUrl) ? {} : { EVENTSTORE_POSTGRES: postgresUrl }
 
+// Set only together with the module below, which alone can vouch for who a request says it is from.
+var entraSettings = empty(entraClientId) ? {} : { EVENTSTORE_AUTH: 'entra' }
+
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
@@ -85,7 +89,33 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource appSettings 'config' = {
     name: 'appsettings'
-    properties: union(settings, postgresSettings)
+    properties: union(settings, postgresSettings, entraSettings)
+    // Never without the module: it is what takes away a header that a caller made up.
+    dependsOn: [authentication]
+  }
+
+  // App Service authentication: who has no token of this Entra application is answered 401 before the host.
+  resource authentication 'config' = if (!empty(entraClientId)) {
+    name: 'authsettingsV2'
+    properties: {
+      platform: { enabled: true }
+      globalValidation: {
+        requireAuthentication: true
+        unauthenticatedClientAction: 'Return401'
+        excludedPaths: ['/health', '/openapi.json']
+      }
+      identityProviders: {
+        azureActiveDirectory: {
+          enabled: true
+          registration: {
+            clientId: entraClientId
+            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+          }
+          validation: { allowedAudiences: [entraClientId, 'api://${entraClientId}'] }
+        }
+      }
+      login: { tokenStore: { enabled: false } }
+    }
   }
 
   resource ftp 'basicPublishingCredentialsPolicies' = {

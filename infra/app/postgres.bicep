@@ -35,10 +35,13 @@ resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' = {
       ? { delegatedSubnetResourceId: subnetId, privateDnsZoneArmResourceId: zone.id }
       : { publicNetworkAccess: 'Enabled' }
   }
+  // The server resolves its own name in the network from the start on.
+  dependsOn: [zone::link]
 
+  // Its tables say COLLATE "C" themselves; another collation than the template's may be refused here.
   resource database 'databases' = {
     name: 'eventstore'
-    properties: { charset: 'UTF8', collation: 'C' }
+    properties: { charset: 'UTF8', collation: 'en_US.utf8' }
   }
 
   resource administrator 'administrators' = {

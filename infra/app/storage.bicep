@@ -4,7 +4,8 @@ param name string
 param location string
 param tags object
 param identityPrincipalId string
-param userPrincipalId string
+param operatorId string
+param sku string
 param privateEndpointSubnetId string
 param vnetId string
 
@@ -14,7 +15,7 @@ var deployment = 'app-package'
 // Storage Blob Data Owner: the host's leases, timer state and function keys, the deployed package, and the
 // topics and documents of the app itself. No queue, no table: no function uses them.
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
-// Storage Blob Data Contributor: who deploys uploads the package.
+// Storage Blob Data Contributor: what the commands that work on the storage itself need, from a workstation.
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
@@ -22,7 +23,7 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_ZRS' }
+  sku: { name: sku }
   properties: {
     allowSharedKeyAccess: false
     allowBlobPublicAccess: false
@@ -60,11 +61,11 @@ resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource userRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userPrincipalId)) {
+resource operatorRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorId)) {
   scope: account
-  name: guid(account.id, userPrincipalId, blobDataContributor)
+  name: guid(account.id, operatorId, blobDataContributor)
   properties: {
-    principalId: userPrincipalId
+    principalId: operatorId
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDataContributor)
   }
 }

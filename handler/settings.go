@@ -21,6 +21,7 @@ type settings struct {
 	loopback   bool   // listen is reachable from this machine alone
 	store      store
 	keys       []rest.Key // none under the host, which checks its own
+	entra      bool       // roles are those of the principal that App Service authentication has found out
 	entraHosts []string   // further hosts that may be sent a token
 	callbacks  callbacks
 	schedules  map[string]string // of the timers, by their settings' names
@@ -54,6 +55,9 @@ func readSettings(getenv func(string) string) (s settings, err error) {
 		err = s.readLocal(getenv)
 	}
 	if err != nil {
+		return s, err
+	}
+	if err = s.readAuth(getenv); err != nil {
 		return s, err
 	}
 	if s.store, err = readStore(getenv("EVENTSTORE_STORE"), s.underHost); err != nil {
@@ -117,36 +121,6 @@ func (s *settings) readLocal(getenv func(string) string) (err error) {
 func isLoopback(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
-}
-
-// readKeys reads admin=KEY,publisher=KEY,reader=KEY. A role may have several keys, and a key several roles.
-func readKeys(text string) (keys []rest.Key, err error) {
-	if text == "" {
-		return nil, nil
-	}
-	for pair := range strings.SplitSeq(text, ",") {
-		role, secret, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		switch role := rest.Role(role); {
-		case secret == "", role != rest.Admin && role != rest.Publisher && role != rest.Reader:
-			return nil, &settingError{"EVENTSTORE_KEYS", maskKeys(text), "it is admin=KEY,publisher=KEY,reader=KEY, or some of these"}
-		default:
-			keys = append(keys, rest.Key{Role: role, Secret: secret})
-		}
-	}
-	return keys, nil
-}
-
-// maskKeys keeps the names of roles alone.
-func maskKeys(text string) string {
-	var masked []string
-	for pair := range strings.SplitSeq(text, ",") {
-		role, _, found := strings.Cut(strings.TrimSpace(pair), "=")
-		if known := rest.Role(role); !found || known != rest.Admin && known != rest.Publisher && known != rest.Reader {
-			role = "***" // it may be a key
-		}
-		masked = append(masked, role+"=***")
-	}
-	return strings.Join(masked, ",")
 }
 
 const (

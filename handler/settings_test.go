@@ -48,8 +48,14 @@ func TestSettings(t *testing.T) {
 		{"this machine by name", []string{"EVENTSTORE_LISTEN", "localhost:1"}, with(func(s *settings) { s.listen = "localhost:1" })},
 		{"every address, with keys", []string{"EVENTSTORE_LISTEN", ":80", "EVENTSTORE_KEYS", "admin=a, reader=b==,reader=c"}, with(func(s *settings) {
 			s.listen, s.loopback = ":80", false
-			s.keys = []rest.Key{{Role: rest.Admin, Secret: "a"}, {Role: rest.Reader, Secret: "b=="}, {Role: rest.Reader, Secret: "c"}}
+			s.keys = []rest.Key{{Grant: rest.Grant{Role: rest.Admin}, Secret: "a"}, {Grant: rest.Grant{Role: rest.Reader}, Secret: "b=="}, {Grant: rest.Grant{Role: rest.Reader}, Secret: "c"}}
 		})},
+		{"a key for some topics", []string{"EVENTSTORE_KEYS", "publisher:orders-*=a"}, with(func(s *settings) {
+			s.keys = []rest.Key{{Grant: rest.Grant{Role: rest.Publisher, Topics: "orders-*"}, Secret: "a"}}
+		})},
+		{"keys decide, said aloud", []string{"EVENTSTORE_AUTH", "keys"}, local},
+		{"Entra decides", []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "1", "EVENTSTORE_AUTH", "entra", "WEBSITE_AUTH_ENABLED", "True"},
+			settings{underHost: true, entra: true, listen: "127.0.0.1:1", loopback: true, store: store{"blob", "eventstore"}}},
 		{"a level", []string{"EVENTSTORE_LOG", "warn"}, with(func(s *settings) { s.log = slog.LevelWarn })},
 		{"roots", []string{"EVENTSTORE_FS_ROOTS", "/a/, /b"}, with(func(s *settings) { s.fsRoots = []string{"/a", "/b"} })},
 		{"under the host the store's directory is the root", []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "1", "EVENTSTORE_STORE", "fs:/d"},
@@ -84,6 +90,11 @@ func TestAWrongSettingStopsTheStart(t *testing.T) {
 		{"a key of no role", []string{"EVENTSTORE_KEYS", "admin=hunter2,writer=hunter3"}, `EVENTSTORE_KEYS is "admin=***,***=***"; ` + keys},
 		{"a key alone", []string{"EVENTSTORE_KEYS", "hunter2"}, `EVENTSTORE_KEYS is "***=***"; ` + keys},
 		{"an empty key", []string{"EVENTSTORE_KEYS", "reader="}, `EVENTSTORE_KEYS is "reader=***"; ` + keys},
+		{"a key for no topics", []string{"EVENTSTORE_KEYS", "reader:=hunter2"}, `EVENTSTORE_KEYS is "***=***"; ` + keys},
+		{"a key for what is no topic", []string{"EVENTSTORE_KEYS", "reader:A/B=hunter2,admin=hunter3"}, `EVENTSTORE_KEYS is "***=***,admin=***"; ` + keys},
+		{"an authority that is none", []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "1", "EVENTSTORE_AUTH", "Entra"}, `EVENTSTORE_AUTH is "Entra"; it is keys, or entra where`},
+		{"Entra where nothing vouches for it", []string{"EVENTSTORE_AUTH", "entra"}, `EVENTSTORE_AUTH is "entra"; in local mode nothing stands before this server`},
+		{"Entra where it is switched off", []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "1", "EVENTSTORE_AUTH", "entra", "WEBSITE_AUTH_ENABLED", "False"}, `App Service authentication is off`},
 		{"a store of no kind", []string{"EVENTSTORE_STORE", "./data"}, `EVENTSTORE_STORE is "./data"; it is memory:, fs:DIRECTORY, blob:CONTAINER or postgres://…`},
 		{"memory with a place", []string{"EVENTSTORE_STORE", "memory:x"}, `EVENTSTORE_STORE is "memory:x"; `},
 		{"a directory without a name", []string{"EVENTSTORE_STORE", "fs:"}, `EVENTSTORE_STORE is "fs:"; `},

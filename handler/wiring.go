@@ -61,6 +61,7 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 		Subscriptions: a.callbacks,
 		Version:       version,
 		UnderHost:     s.underHost,
+		Entra:         s.entra,
 		Keys:          s.keys,
 		Loopback:      !s.underHost && s.loopback && len(s.keys) == 0,
 		Stopping:      stopping,

@@ -25,6 +25,13 @@ func (a *api) documents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if fresh.Wait > 0 {
+		leave, err := a.last()
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	key, one := given["key"]
 	if !one {
 		return a.documentPage(w, r, given, fresh)

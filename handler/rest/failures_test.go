@@ -233,7 +233,7 @@ func TestHealth(t *testing.T) {
 	a := newAPI(t).withTopic("orders")
 	require.Regexp(t, `^\{"status":"ok","version":"1\.2\.3","checks":\{"store":\{"status":"ok","ms":\d+\},"topic:orders":\{"status":"ok","ms":\d+\}\}\}\n$`, a.get("/health").is(200).body)
 
-	a.config.Keys = []rest.Key{{Role: rest.Reader, Secret: "r"}, {Role: rest.Publisher, Secret: "p"}}
+	a.config.Keys = []rest.Key{{Grant: rest.Grant{Role: rest.Reader}, Secret: "r"}, {Grant: rest.Grant{Role: rest.Publisher}, Secret: "p"}}
 	a.handler = rest.New(a.config)
 	const short = `{"status":"ok","version":"1.2.3"}` + "\n"
 	require.Equal(t, short, a.get("/health").is(200).body)

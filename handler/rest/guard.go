@@ -21,6 +21,22 @@ func loopbackGuard(r *http.Request) *problem {
 	return nil
 }
 
+// sessionGuard keeps pages of other sites from acting with the session that a browser has with App Service
+// authentication. Who sends a token of its own was not sent by such a page: no other site can set that header.
+func sessionGuard(r *http.Request) *problem {
+	if r.Header.Get("Authorization") != "" {
+		return nil
+	}
+	public := *r
+	if host := r.Header.Get("X-Forwarded-Host"); host != "" { // where the host proxies, Host is this process's
+		public.Host = host
+	}
+	if err := crossOrigin.Check(&public); err != nil {
+		return &problem{Code: "forbidden", Detail: "a browser sent this from another site"}
+	}
+	return nil
+}
+
 // crossOrigin trusts no other origin.
 var crossOrigin = http.NewCrossOriginProtection()
 

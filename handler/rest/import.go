@@ -21,7 +21,7 @@ func (a *api) importLines(w http.ResponseWriter, r *http.Request, topic string, 
 	if head != nil {
 		return invalidRequest("", "an import takes no condition, for it is not one append; publish the events as application/json")
 	}
-	lines := newLines(r.Body)
+	lines := newLines(arriving{r.Body, w})
 	imported, err := a.Publisher.Import(r.Context(), topic, lines.events())
 	if err != nil {
 		return importProblem(err, lines)

@@ -23,6 +23,7 @@ type problem struct {
 	Outcome        string                // of a publish: not-stored or unknown
 	RetryAfter     int                   // seconds; 0 leaves the header out
 	Allow          string                // the methods that a path has
+	Challenge      string                // of unauthorized: what would be let in
 	cause          error                 // what it was made of, where that tells more; for the log alone
 }
 
@@ -46,9 +47,8 @@ func invalidRequest(place, reason string) *problem {
 func (p *problem) write(w http.ResponseWriter) {
 	h := w.Header()
 	clear(h)
+	secure(h)
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
@@ -58,8 +58,8 @@ func (p *problem) write(w http.ResponseWriter) {
 	if len(p.Positions) > 0 {
 		h.Set("Projection-Position", positionText(p.Positions))
 	}
-	if p.Code == "unauthorized" {
-		h.Set("WWW-Authenticate", `Key realm="eventstore", header="x-functions-key"`)
+	if p.Challenge != "" {
+		h.Set("WWW-Authenticate", p.Challenge)
 	}
 	w.WriteHeader(p.status())
 	_, _ = w.Write(p.json()) // a client that has gone needs no answer

@@ -23,10 +23,10 @@ var kinds = map[string]kind{
 		"detail says what is wrong with it, line and column where in its source. Nothing was changed. POST /projections/{name}/try folds events into documents without changing anything."},
 	"callback-refused": {400, "The callback may not be called from here",
 		"The instance's address policy forbids it: by default only https on public addresses is called, and the address is checked again at every delivery. Nothing was registered."},
-	"unauthorized": {401, "A key is needed",
-		"Send a key in the header x-functions-key."},
-	"forbidden": {403, "Not with this key, or not from there",
-		"The key is valid, but has not the right that this path needs; or a browser sent the request from another site."},
+	"unauthorized": {401, "A key or a sign-in is needed",
+		"Send a key in the header x-functions-key or, where Entra decides, a token of this instance's application as Authorization: Bearer."},
+	"forbidden": {403, "Not with this key or role, or not from there",
+		"Who sent this is known, but has not the role that this path needs, or not for this topic; or a browser sent the request from another site."},
 	"topic-not-found": {404, "There is no such topic",
 		"Register it with POST /topics."},
 	"event-not-found": {404, "There is no such event",
@@ -55,8 +55,8 @@ var kinds = map[string]kind{
 		"An event has at most 1 MiB, a request 16 MiB and 10,000 events. An import (application/x-ndjson) has no limit but the event's."},
 	"unsupported-media-type": {415, "The body's media type is not supported",
 		"detail lists the media types of this path. A body is sent without a Content-Encoding."},
-	"too-busy": {429, "Too many requests wait for this topic",
-		"Nothing was stored. Repeat the request, with the same ids, after Retry-After seconds."},
+	"too-busy": {429, "Too many requests at once",
+		"Too many publishes wait for this topic, or too many streams and waits are open in this instance. Nothing was stored. Repeat the request, with the same ids, after Retry-After seconds."},
 	"internal-error": {500, "The server failed",
 		"This is a fault of the server, whose log says more. A publish may or may not have been stored: repeat it with the same ids."},
 	"storage-unavailable": {503, "The storage can't be used now",
@@ -79,7 +79,6 @@ func (a *api) problemPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Cache-Control", "public, max-age=86400")
 	_, err := fmt.Fprintf(w, "<!doctype html>\n<html lang=\"en\">\n<title>%[1]s</title>\n<h1>%[1]s</h1>\n<p><b>%[2]s</b> (status %[3]d)</p>\n<p>%[4]s</p>\n",
 		html.EscapeString(code), html.EscapeString(k.title), k.status, html.EscapeString(k.page))

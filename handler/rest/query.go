@@ -174,6 +174,13 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, topic string, wante
 		return err
 	}
 	w.Header()["Vary"] = []string{"Accept"}
+	if media == typeNDJSON || media == typeStream || wanted.Wait > 0 {
+		leave, err := a.last()
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	switch media {
 	case typeNDJSON:
 		return a.streamLines(w, r, topic, wanted)

@@ -4,6 +4,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -31,10 +32,15 @@ type Config struct {
 
 	// UnderHost: the Functions host checks keys, buffers answers where it forwards, and cuts at 230 s.
 	UnderHost bool
+	// Entra: App Service authentication stands before the host, and its principal's roles say who may do what.
+	// Where it does not, nothing is believed that a request says of a principal.
+	Entra bool
 	// Keys are local mode's; without them every request may do all.
 	Keys []Key
 	// Loopback: the server listens there without keys, so web pages of other sites are kept away.
 	Loopback bool
+	// Streams bounds the answers that last at any time: streams, and what waits for something to happen. Default 1000.
+	Streams int
 	// Stopping, when done, ends streams and waits, so that the server can stop. Default: never.
 	Stopping context.Context
 	// Log is told of every answer of 5xx, and of each request at debug. Default: none.
@@ -53,8 +59,9 @@ const (
 
 type api struct {
 	Config
-	keys keyring
-	next http.Handler
+	authority authority
+	lasting   chan struct{} // holds one for each answer that lasts
+	next      http.Handler
 }
 
 // New makes the handler of the whole API.
@@ -65,7 +72,10 @@ func New(config Config) http.Handler {
 	if config.Stopping == nil {
 		config.Stopping = context.Background()
 	}
-	a := &api{Config: config, keys: newKeyring(config.Keys)}
+	if config.Streams <= 0 {
+		config.Streams = 1000
+	}
+	a := &api{Config: config, authority: newAuthority(&config), lasting: make(chan struct{}, config.Streams)}
 	a.next = a.mux()
 	return a
 }
@@ -73,8 +83,13 @@ func New(config Config) http.Handler {
 // ServeHTTP does what every request needs, whatever its path.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { a.recovered(w, r, recover()) }()
-	w.Header()["X-Content-Type-Options"] = nosniff
-	w.Header()["Cache-Control"] = noStore
+	secure(w.Header())
+	if r.ContentLength != 0 {
+		impatient(w)
+	}
+	if !a.Entra {
+		strip(r.Header)
+	}
 	if ctx := logging.Request(r.Context(), r.Header); ctx != r.Context() {
 		r = r.WithContext(ctx)
 	}
@@ -84,29 +99,38 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
-	if a.Loopback {
-		if p := loopbackGuard(r); p != nil {
-			a.fail(w, r, p)
-			return
-		}
-	}
-	if !tidy(r.URL.EscapedPath()) {
-		a.fail(w, r, &problem{Code: "route-not-found", Detail: "there is no path " + quoted(clip(r.URL.Path))})
+	if p := a.guard(r); p != nil {
+		a.fail(w, r, p)
 		return
 	}
 	a.next.ServeHTTP(w, r)
 }
 
-// Header values that every answer shares.
-var (
-	nosniff = []string{"nosniff"}
-	noStore = []string{"no-store"}
-)
+// guard refuses what no route is to see.
+func (a *api) guard(r *http.Request) *problem {
+	if a.Loopback {
+		if p := loopbackGuard(r); p != nil {
+			return p
+		}
+	}
+	if a.Entra {
+		if p := sessionGuard(r); p != nil {
+			return p
+		}
+	}
+	if len(r.RequestURI) > longestURL {
+		return invalidRequest("the URL", fmt.Sprintf("has %d bytes, and at most %d are read; POST /topics/{topic}/query takes long filters", len(r.RequestURI), longestURL))
+	}
+	if !tidy(r.URL.EscapedPath()) {
+		return &problem{Code: "route-not-found", Detail: "there is no path " + quoted(clip(r.URL.Path))}
+	}
+	return nil
+}
 
 // endpoint serves a route to those who may.
 func (a *api) endpoint(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := a.keys.check(r, route.Role); p != nil {
+		if p := a.authority.check(r, route.Role, r.PathValue("topic")); p != nil {
 			a.fail(w, r, p)
 			return
 		}

@@ -36,6 +36,8 @@ type Config struct {
 	// Published, where set, is told after a batch was acknowledged. It is called in turn for
 	// each topic, so it must be quick and must not publish.
 	Published func(topic string, head core.Position)
+	// Observer, where set, is told how publishes and appends go.
+	Observer Observer
 	// Log is told of what went wrong with storage. Default: none.
 	Log *slog.Logger
 }

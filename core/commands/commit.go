@@ -76,7 +76,10 @@ func (c *committer) appendPlan(ctx context.Context, b *plan) error {
 	sealed, head := core.Seal(b.after, c.publisher.config.Now(), b.events)
 	began := time.Now()
 	defer func() { c.turns.appended(began) }()
-	if err := c.append(ctx, b.after, head, sealed); err != nil {
+	ctx, ended := c.observeAppend(ctx, b)
+	err := c.append(ctx, b.after, head, sealed)
+	ended(err)
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -165,7 +165,7 @@ func (i *importer) publish(events []core.Event) (result Result, at int, err erro
 		return Result{}, at, i.placed(err, at)
 	}
 	for {
-		result, err = i.publisher.publish(i.ctx, i.topic, q)
+		result, err = i.publisher.observed(i.ctx, i.topic, q)
 		if !errors.Is(err, core.ErrTooBusy) || time.Now().After(q.deadline) || sleep(i.ctx, jitter(100*time.Millisecond)) != nil {
 			break
 		}

@@ -20,6 +20,7 @@ type pending struct {
 	size      int  // about how many bytes its lines have
 	sent      int  // bytes of the texts that the publisher sent
 	deadline  time.Time
+	mark      any // the observer's
 
 	// given is whether some id is the publisher's, so that ids must be looked up.
 	given bool

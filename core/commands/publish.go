@@ -54,7 +54,7 @@ func (p *Publisher) Publish(ctx context.Context, topic string, request Request) 
 	if err != nil {
 		return Result{}, err
 	}
-	return p.publish(ctx, topic, q)
+	return p.observed(ctx, topic, q)
 }
 
 // publish sees a prepared request through: looked at, queued, and looked at again where the

@@ -6,18 +6,23 @@ import (
 )
 
 const (
-	// aloneAppends and sharedAppends are how many appends an instance makes in a row before it pauses:
-	// where it has met no other instance lately, and where it has.
+	// aloneAppends and sharedAppends are how many appends an instance makes in a row before it pauses: where it has
+	// met no other instance lately, and where it has. There a turn also ends after sharedTurn, so that slow
+	// appends make short rows: what waits meanwhile is the next batch.
 	aloneAppends, sharedAppends = 512, 8
+	sharedTurn                  = 100 * time.Millisecond
 	// sharedFor is how long another instance counts as being there after it was met.
 	sharedFor = 10 * time.Second
 	// pauseAppends is how many appends long the shortest pause is: one that lost reads what was added, and
 	// appends. It may be farther from the storage, so a pause is up to 2^pauseDoublings times as long.
-	pauseAppends, pauseDoublings = 4, 3
-	// longestPause bounds a pause, whatever an append takes.
-	longestPause = 500 * time.Millisecond
+	pauseAppends, pauseDoublings = 3, 3
+	// longestPause bounds a pause, but where the shortest is longer, which ends at slowestPause.
+	longestPause, slowestPause = 500 * time.Millisecond, 3 * time.Second
 	// shortestPause is below what is worth a pause: an append that fast is to memory, which one process has.
 	shortestPause = 500 * time.Microsecond
+	// afterTurn is how many appends long the first wait is of one that had its turn and lost since: those who have
+	// waited longer go first.
+	afterTurn = 4
 )
 
 // turns makes the instances that append to one log take turns. Whoever appended last needs no reading
@@ -28,6 +33,7 @@ type turns struct {
 	ended time.Time     // the last append
 	row   int           // appends in a row
 	met   time.Time     // when another instance's append was last in the way
+	had   bool          // it had its turn, and has not lost since
 }
 
 // appended notes an append that began then and has just ended.
@@ -49,27 +55,41 @@ func (t *turns) lost() {
 }
 
 // pause is the shortest.
-func (t *turns) pause() time.Duration { return min(pauseAppends*t.took, longestPause) }
+func (t *turns) pause() time.Duration { return min(pauseAppends*t.took, slowestPause) }
 
-// yield pauses if it is others' turn.
-func (t *turns) yield() {
-	most := aloneAppends
-	if !t.met.IsZero() && time.Since(t.met) < sharedFor {
-		most = sharedAppends
+// most is how many appends in a row are a turn.
+func (t *turns) most() int {
+	if t.met.IsZero() || time.Since(t.met) >= sharedFor {
+		return aloneAppends
 	}
-	if t.row < most {
+	return int(min(max(sharedTurn/max(t.took, 1), 1), sharedAppends))
+}
+
+// yield pauses if it is others' turn: one time of two as short as can be, and the longer the more rarely.
+func (t *turns) yield() {
+	if t.row < t.most() {
 		return
 	}
 	t.row = 0
-	if pause := t.pause(); pause >= shortestPause {
-		time.Sleep(min(pause<<rand.IntN(pauseDoublings+1), longestPause))
+	pause := t.pause()
+	if pause < shortestPause {
+		return
 	}
+	longest := max(pause, longestPause)
+	for doublings := 0; doublings < pauseDoublings && rand.IntN(2) == 0; doublings++ {
+		pause *= 2
+	}
+	time.Sleep(min(pause, longest))
+	t.had = true
 }
 
-// retryWait is how long one that lost waits before it tries again: less than others' pauses are.
+// retryWait is how long one that lost waits before it tries again, less and less: whoever has waited longest
+// is quickest when the others pause. One that has not had its turn lately does not wait the first time. The waits are
+// never all alike, so that instances which are as far from the storage don't lose in the same order for ever.
 func (t *turns) retryWait(conflicts int) time.Duration {
-	if conflicts == 0 {
+	if conflicts == 0 && !t.had {
 		return 0
 	}
-	return jitter(min(time.Millisecond<<min(conflicts, 10), t.pause()/2, conflictWait))
+	t.had = false
+	return jitter(min(afterTurn*t.took, slowestPause)>>min(conflicts, 10)) + rand.N(min(t.took, longestPause)/4+1)
 }

@@ -30,6 +30,9 @@ type options struct {
 	adapters    string // of the scale report
 	payloads    int    // events of its topic of real payloads
 	samples     int    // publishes whose times it takes
+
+	subscriptions int // of one topic
+	delivered     int // events of that topic
 }
 
 func main() {
@@ -43,11 +46,13 @@ func main() {
 	flag.IntVar(&o.events, "events", 0, "events of the large log (10,000,000 where it is not given), and of the scale report's topic (1,000,000)")
 	flag.IntVar(&o.small, "small", 10_000, "events of the small log")
 	flag.IntVar(&o.stream, "stream", 300_000, "events of the log that is read as NDJSON")
-	flag.StringVar(&o.rows, "rows", "publish,postgres,blob,read,open,start", "which rows to measure")
+	flag.StringVar(&o.rows, "rows", "publish,postgres,blob,contend,read,open,start", "which rows to measure")
 	flag.BoolVar(&o.scale, "scale", false, "report on long topics instead: publishing, opening and memory on every adapter")
 	flag.StringVar(&o.adapters, "adapters", "memory,fs,blob,postgres", "which adapters the scale report covers")
 	flag.IntVar(&o.payloads, "payloads", 20_000, "events of the scale report's topic of real payloads")
 	flag.IntVar(&o.samples, "samples", 1000, "publishes whose times the scale report takes, each time")
+	flag.IntVar(&o.subscriptions, "subscriptions", 1000, "subscriptions of one topic")
+	flag.IntVar(&o.delivered, "delivered", 100_000, "events of the topic that has subscriptions")
 	flag.Parse()
 	fail(run(o))
 }
@@ -82,7 +87,7 @@ func run(o options) error {
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
 	fmt.Println("| what | measured | against | ratio | promised |")
 	fmt.Println("| --- | --- | --- | --- | --- |")
-	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}})
+	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}})
 }
 
 // row measures one or more lines of the table, in a directory of its own, and prints them.

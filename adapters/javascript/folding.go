@@ -24,7 +24,7 @@ type folding struct {
 func (f *folding) run(ctx context.Context, steps [][2]int) error {
 	parts := f.program.parts
 	todo := f.byPart(steps)
-	if len(parts) > workers() {
+	if len(parts) > f.program.engine.workers() {
 		for i, pt := range parts {
 			if err := f.part(ctx, pt, todo[i]); err != nil {
 				return err
@@ -93,7 +93,7 @@ func (f *folding) part(ctx context.Context, pt *part, steps [][2]int) error {
 		}
 		steps = steps[n:]
 	}
-	if len(f.program.parts) > workers() {
+	if len(f.program.parts) > f.program.engine.workers() {
 		f.program.unload(pt)
 	}
 	return nil

@@ -27,7 +27,7 @@ type part struct {
 
 // divide makes parts of a batch: one for each worker where the calls stay small enough, else more.
 func (p *Program) divide(events []core.Event) []*part {
-	most := min(p.pace(), (len(events)+workers()-1)/workers())
+	most := min(p.pace(), (len(events)+p.engine.workers()-1)/p.engine.workers())
 	parts := []*part{}
 	for first := 0; first < len(events); {
 		n, size := 0, 0
@@ -55,7 +55,7 @@ func (pt *part) singles() []*part {
 
 // loadAll loads the parts and finds their keys. Where there are more parts than workers, they are left unloaded.
 func (p *Program) loadAll(ctx context.Context) error {
-	if len(p.parts) > workers() {
+	if len(p.parts) > p.engine.workers() {
 		for _, pt := range p.parts {
 			if err := p.loadPart(ctx, pt); err != nil {
 				return err

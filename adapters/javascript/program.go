@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +53,7 @@ func (e *SourceError) Place() (line, column int) { return e.Line, e.Column }
 // Program is a compiled definition. Its methods may be called from one goroutine at a time; it keeps
 // sandboxes between calls, so it must be closed.
 type Program struct {
+	engine *Engine
 	source string
 	types  []string
 
@@ -64,25 +64,6 @@ type Program struct {
 	chunk int // guarded by mu; events in a call, such that it takes about a tenth of its time
 
 	parts []*part // of the batch that Keys saw last
-}
-
-// Compile checks a source: that it is one expression, an object with the function key and the handlers on. An error
-// is a [*SourceError], but for a ctx that ended.
-func Compile(ctx context.Context, source string) (*Program, error) {
-	if err := checkSource(source); err != nil {
-		return nil, err
-	}
-	p := &Program{source: source, chunk: maxChunk / 4}
-	box, err := newSandbox(ctx, source)
-	if err != nil {
-		return nil, err
-	}
-	if p.types, err = box.types(ctx); err != nil {
-		box.close()
-		return nil, sourceError(ctx, err)
-	}
-	p.idle = []*sandbox{box}
-	return p, nil
 }
 
 func checkSource(source string) error {
@@ -110,11 +91,8 @@ func (p *Program) Types() []string { return p.types }
 
 // MaxBatch is the most events, and about the most bytes of events, that should be given to Keys at once.
 func (p *Program) MaxBatch() (events, size int) {
-	return workers() * p.pace(), workers() * maxChunkSize
+	return p.engine.workers() * p.pace(), p.engine.workers() * maxChunkSize
 }
-
-// workers is how many sandboxes a batch is folded in.
-func workers() int { return min(4, max(1, runtime.GOMAXPROCS(0))) }
 
 // Keys tells the keys of the documents that each event changes. An error is an [*EventError] or the end of ctx, or
 // the sandbox could not be made.
@@ -155,7 +133,7 @@ func (p *Program) take(ctx context.Context) (*sandbox, error) {
 		return box, nil
 	}
 	p.mu.Unlock()
-	return newSandbox(ctx, p.source)
+	return p.engine.newSandbox(ctx, p.source)
 }
 
 // give takes a sandbox back. One that failed is thrown away.
@@ -165,7 +143,7 @@ func (p *Program) give(box *sandbox) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if box.broken || p.closed || len(p.idle) >= workers() {
+	if box.broken || p.closed || len(p.idle) >= p.engine.workers() {
 		box.close()
 		return
 	}

@@ -32,6 +32,7 @@ const (
 // A sandbox is one realm of QuickJS with a definition in it. It is used by one goroutine at a time. Whoever sees it
 // broken throws it away.
 type sandbox struct {
+	engine                          *Engine
 	vm                              *quickjs.VM
 	typesFn, loadFn, keysFn, foldFn quickjs.Value
 	values                          []quickjs.Value // to be freed
@@ -45,7 +46,7 @@ var ours = sync.OnceValues(func() (code [2][]byte, err error) {
 	if err != nil {
 		return code, err
 	}
-	defer vm.Close()
+	defer func() { _ = vm.Close() }() // nothing is lost with it
 	for i, source := range []string{hardenSource, driverSource} {
 		if code[i], err = vm.Compile(strings.Repeat("\n", foreignLine)+source, quickjs.EvalGlobal); err != nil {
 			return code, fmt.Errorf("compiling the sandbox: %w", err)
@@ -54,7 +55,7 @@ var ours = sync.OnceValues(func() (code [2][]byte, err error) {
 	return code, nil
 })
 
-func newSandbox(ctx context.Context, source string) (*sandbox, error) {
+func (e *Engine) newSandbox(ctx context.Context, source string) (*sandbox, error) {
 	code, err := ours()
 	if err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func newSandbox(ctx context.Context, source string) (*sandbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a sandbox: %w", err)
 	}
-	box := &sandbox{vm: vm}
+	box := &sandbox{engine: e, vm: vm}
 	if err := box.prepare(ctx, code, source); err != nil {
 		box.close()
 		return nil, err
@@ -116,7 +117,11 @@ func (b *sandbox) value(v quickjs.Value, err error) (quickjs.Value, error) {
 // evaluate makes the function that makes the definition. The source must be an expression between brackets of both kinds:
 // else it could close ours and go on behind them.
 func (b *sandbox) evaluate(ctx context.Context, source string) (quickjs.Value, error) {
-	defer b.limited(ctx)()
+	done, err := b.limited(ctx)
+	if err != nil {
+		return quickjs.Value{}, err
+	}
+	defer done()
 	source = strings.TrimRight(source, "; \t\r\n")
 	make, err := b.value(b.vm.EvalValue(opening+"("+source+"\n)})", quickjs.EvalGlobal))
 	if err == nil {
@@ -146,10 +151,11 @@ func syntaxError(ctx context.Context, err error) error {
 
 // call calls one of the driver's functions. An error leaves the sandbox broken.
 func (b *sandbox) call(ctx context.Context, function quickjs.Value, args ...any) (string, error) {
-	if err := ctx.Err(); err != nil {
+	done, err := b.limited(ctx)
+	if err != nil {
 		return "", err
 	}
-	defer b.limited(ctx)()
+	defer done()
 	b.broken = true
 	result, err := function.Call(quickjs.UndefinedValue, args...)
 	if err != nil {
@@ -163,8 +169,11 @@ func (b *sandbox) call(ctx context.Context, function quickjs.Value, args ...any)
 	return text, nil
 }
 
-// limited holds a call to the limit on time, and to ctx, until the function that it returns is called.
-func (b *sandbox) limited(ctx context.Context) func() {
+// limited waits for a slot, and holds a call to the limit on time and to ctx until done is called.
+func (b *sandbox) limited(ctx context.Context) (done func(), err error) {
+	if err := b.engine.enter(ctx); err != nil {
+		return nil, err
+	}
 	runtime.LockOSThread()
 	w := startWatch(b.vm.Interrupt)
 	stop := context.AfterFunc(ctx, b.vm.Interrupt)
@@ -173,7 +182,8 @@ func (b *sandbox) limited(ctx context.Context) func() {
 		w.stop()
 		b.spent += w.used()
 		runtime.UnlockOSThread()
-	}
+		b.engine.leave()
+	}, nil
 }
 
 // took is the time of a processor that calls have taken since it was asked last.

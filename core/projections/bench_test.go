@@ -35,7 +35,7 @@ const pushedSource = `({ key: e => e.subject, on: { Push: (doc, e) => ({ n: (doc
 // BenchmarkRebuild rebuilds 10,000 documents, kept in files, from 300-byte events in files: events per second, beside the rate of
 // merely reading the same log.
 func BenchmarkRebuild(b *testing.B) {
-	const events = 100_000
+	const events = 300_000
 	s := onFiles(b, events)
 	handler := projections.Typed("pushed", []string{"Push"}, func(e *core.Event) ([]string, error) { return []string{e.Subject}, nil }, foldPush)
 	p := s.instance(func(c *projections.Config) { c.Handlers = []projections.Handler{handler} })

@@ -14,6 +14,7 @@ type feed struct {
 	to      Place // the head: the checkpoint once all is folded
 	filter  core.Filter
 	batches chan batch
+	free    chan []core.Event // of batches that were folded, to be filled again
 }
 
 // batch is events that are to be folded together. Its end is the place up to which nothing is left to fold.
@@ -53,11 +54,29 @@ func checkPlace(ctx context.Context, log core.Log, topic string, from Place, hea
 
 // start begins to read, up to the head or to the place until, whichever comes first. It ends with ctx, which the caller ends.
 func (f *feed) start(ctx context.Context, size func() (events, bytes int)) {
-	f.batches = make(chan batch, 2)
+	f.batches, f.free = make(chan batch, 2), make(chan []core.Event, 2)
 	go func() {
 		defer close(f.batches)
 		f.read(ctx, size)
 	}()
+}
+
+// folded gives a batch's room back: nothing looks at its events any more.
+func (f *feed) folded(b batch) {
+	select {
+	case f.free <- b.events[:0]:
+	default:
+	}
+}
+
+// room is where to gather the next batch, which begins with the event at position first.
+func (f *feed) room(most int, first core.Position) []core.Event {
+	select {
+	case events := <-f.free:
+		return events
+	default:
+		return make([]core.Event, 0, min(most, int(f.to.Position-first)+1))
+	}
 }
 
 func (f *feed) send(ctx context.Context, b batch) bool {
@@ -79,7 +98,7 @@ func (f *feed) read(ctx context.Context, size func() (events, bytes int)) {
 			return
 		}
 		if events == nil {
-			events = make([]core.Event, 0, min(most, 1024))
+			events = f.room(most, e.Position)
 		}
 		events = append(events, e)
 		if bytes += len(e.Data) + len(e.DataBase64) + 300; len(events) < most && bytes < mostBytes {

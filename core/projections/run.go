@@ -149,6 +149,7 @@ func (r *run) feed(ctx context.Context, index int, name string, log core.Log, en
 			r.more = true
 			return nil
 		}
+		f.folded(b)
 	}
 	return ctx.Err()
 }
@@ -228,32 +229,20 @@ func (r *run) apply(ctx context.Context, index int, events []core.Event) error {
 	for i, mine := range keys {
 		keys[i] = unique(mine, r.only)
 	}
-	if err := r.working.load(ctx, keys); err != nil {
+	documents, err := r.working.load(ctx, keys)
+	if err != nil {
 		return err
 	}
-	var steps [][2]int
-	var changed []*document
-	var texts []string
-	var last []core.Position
-	numbers := map[*document]int{}
-	for i, mine := range keys {
-		for _, key := range mine {
-			d := r.working.known[key]
-			if d.at[index] >= events[i].Position {
-				continue
-			}
-			n, ok := numbers[d]
-			if !ok {
-				n = len(changed)
-				numbers[d] = n
-				changed, texts, last = append(changed, d), append(texts, d.text), append(last, 0)
-			}
-			last[n] = events[i].Position
-			steps = append(steps, [2]int{i, n})
-		}
-	}
+	steps, changed := stepsOf(events, keys, documents, index)
 	if len(steps) == 0 {
 		return nil
+	}
+	texts, last := make([]string, len(changed)), make([]core.Position, len(changed))
+	for n, d := range changed {
+		texts[n] = d.text
+	}
+	for _, step := range steps {
+		last[step[1]] = events[step[0]].Position
 	}
 	after, alive, err := r.runner.program.Fold(ctx, steps, texts)
 	if err != nil {
@@ -263,6 +252,29 @@ func (r *run) apply(ctx context.Context, index int, events []core.Event) error {
 		r.working.change(d, index, last[n], after[n], alive[n])
 	}
 	return nil
+}
+
+// stepsOf pairs the numbers of events with those of the documents that they change, and that do not have them already. documents are
+// those of all keys, in their order.
+func stepsOf(events []core.Event, keys [][]string, documents []*document, index int) (steps [][2]int, changed []*document) {
+	steps = make([][2]int, 0, len(documents))
+	for i, mine := range keys {
+		for _, d := range documents[:len(mine)] {
+			if d.at[index] >= events[i].Position {
+				continue
+			}
+			if d.number == 0 {
+				changed = append(changed, d)
+				d.number = len(changed)
+			}
+			steps = append(steps, [2]int{i, d.number - 1})
+		}
+		documents = documents[len(mine):]
+	}
+	for _, d := range changed {
+		d.number = 0
+	}
+	return steps, changed
 }
 
 // unique leaves out keys that are there before, and those that are not among only, where that is not nil: an event changes

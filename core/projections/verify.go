@@ -123,7 +123,7 @@ func (p *Projections) refoldAll(ctx context.Context, r *runner, v *version, stat
 	if run.failed == nil && run.more {
 		return p.saveCheck(ctx, r.key.name, r.key.version, v, state, nil)
 	}
-	if err := w.load(ctx, [][]string{state.Walk.Sample}); err != nil {
+	if _, err := w.load(ctx, [][]string{state.Walk.Sample}); err != nil {
 		return err
 	}
 	different, err := p.differs(ctx, r, v, state.Walk.Sample, w)
@@ -142,7 +142,7 @@ func (p *Projections) refoldAll(ctx context.Context, r *runner, v *version, stat
 // differs is the key of a sampled document that is not as it was folded afresh, "" for none.
 func (p *Projections) differs(ctx context.Context, r *runner, v *version, sample []string, fresh *working) (string, error) {
 	built := newWorking(p.config.Documents, collectionOf(r.key.name, r.key.version), v.Topics)
-	if err := built.load(ctx, [][]string{sample}); err != nil {
+	if _, err := built.load(ctx, [][]string{sample}); err != nil {
 		return "", err
 	}
 	for _, key := range sample {

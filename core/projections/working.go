@@ -36,6 +36,8 @@ type document struct {
 	revision string          // "" where it is not stored
 	was      bool            // whether it had a value when it was last stored
 	dirty    bool
+	// number is what a batch that is being folded calls it, counted from 1; else 0.
+	number int
 }
 
 func newWorking(documents core.Documents, collection string, topics []string) *working {
@@ -48,7 +50,7 @@ func (w *working) begin(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("listing documents: %w", err)
 		}
-		if err := w.add(stored.Key, stored, nil); err != nil {
+		if err := w.read(w.meet(stored.Key), stored, nil); err != nil {
 			return err
 		}
 	}
@@ -56,59 +58,66 @@ func (w *working) begin(ctx context.Context) error {
 	return nil
 }
 
-// add knows a document as it was read.
-func (w *working) add(key string, stored core.Document, err error) error {
+// meet begins to know a document, as one that is not stored.
+func (w *working) meet(key string) *document {
 	d := &document{key: key, at: make([]core.Position, len(w.topics))}
-	if err == nil {
-		d.revision = stored.Version
-		if d.at, d.text, err = decodeStored(w.topics, stored.Value); err != nil {
-			return fmt.Errorf("document %q: %w", key, err)
-		}
-		d.was = d.text != ""
-	} else if !errors.Is(err, core.ErrNotFound) {
-		return fmt.Errorf("reading document %q: %w", key, err)
-	}
 	w.known[key] = d
-	w.size += len(key) + len(d.text) + 200
+	w.size += len(key) + 200
+	return d
+}
+
+// read gives a document what reading it gave.
+func (w *working) read(d *document, stored core.Document, err error) error {
+	if errors.Is(err, core.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading document %q: %w", d.key, err)
+	}
+	d.revision = stored.Version
+	if d.at, d.text, err = decodeStored(w.topics, stored.Value); err != nil {
+		return fmt.Errorf("document %q: %w", d.key, err)
+	}
+	d.was = d.text != ""
+	w.size += len(d.text)
 	return nil
 }
 
-// load reads those of the documents that are not known, several at once.
-func (w *working) load(ctx context.Context, keys [][]string) error {
-	missing := []string{}
+// load gives the documents of all keys, in their order. It reads those that are not known, several at once.
+func (w *working) load(ctx context.Context, keys [][]string) ([]*document, error) {
+	all, missing := make([]*document, 0, len(keys)), []*document{}
 	for _, mine := range keys {
 		for _, key := range mine {
-			if w.known[key] == nil {
-				w.known[key] = &document{key: key, at: make([]core.Position, len(w.topics))}
-				w.size += len(key) + 200
-				if !w.complete {
-					missing = append(missing, key)
-				}
+			d := w.known[key]
+			if d == nil {
+				d = w.meet(key)
+				missing = append(missing, d)
 			}
+			all = append(all, d)
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+	if w.complete {
+		return all, nil
 	}
 	stored, errs := make([]core.Document, len(missing)), make([]error, len(missing))
 	var reading sync.WaitGroup
 	for r := range min(readers, len(missing)) {
 		reading.Go(func() {
 			for i := r; i < len(missing) && ctx.Err() == nil; i += readers {
-				stored[i], errs[i] = w.documents.Get(ctx, w.collection, missing[i])
+				stored[i], errs[i] = w.documents.Get(ctx, w.collection, missing[i].key)
 			}
 		})
 	}
 	reading.Wait()
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	for i, key := range missing {
-		if err := w.add(key, stored[i], errs[i]); err != nil {
-			return err
+	for i, d := range missing {
+		if err := w.read(d, stored[i], errs[i]); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // change gives a document the value that events up to position of a topic have made of it. One that never was stays away;

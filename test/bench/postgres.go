@@ -6,10 +6,14 @@ import (
 	"slices"
 )
 
-// messageDBClients are the numbers of clients of which message-db's best counts.
-var messageDBClients = []int{8, 16, 32, 64}
+// messageDBClients are the numbers of clients that write to message-db; promisedClients is the one that the promise is
+// about.
+var messageDBClients = []int{8, 16, promisedClients, 64}
 
-// postgresRow: one event a request over HTTP on a PostgreSQL topic, against message-db on the same server.
+const promisedClients = 32
+
+// postgresRow: one event a request over HTTP on a PostgreSQL topic, against message-db on the same server with 32
+// clients, and with as many as are its best here.
 func postgresRow(o options, dir string, s *realServers) error {
 	db, err := installMessageDB(s.postgres, dir)
 	if err != nil {
@@ -47,14 +51,18 @@ func postgresRow(o options, dir string, s *realServers) error {
 	if err != nil {
 		return err
 	}
-	told, best := "", 0.0
+	told, best, promised := "", 0.0, 0.0
 	for i, clients := range messageDBClients {
 		rate := median(theirs[i])
 		told += fmt.Sprintf(" %d: %.0f,", clients, rate)
 		best = max(best, rate)
+		if clients == promisedClients {
+			promised = rate
+		}
 	}
-	line(fmt.Sprintf("publish over HTTP, one event of %d bytes a request, postgres", len(event)),
-		fmt.Sprintf("%.0f/s (%.0f–%.0f), %d events", median(ours), slices.Min(ours), slices.Max(ours), head),
-		fmt.Sprintf("message-db's write_message, by clients:%s %d messages; the best: %.0f/s", told, written, best), median(ours)/best, "≥ 8")
+	what := fmt.Sprintf("publish over HTTP, one event of %d bytes a request, postgres", len(event))
+	our := fmt.Sprintf("%.0f/s (%.0f–%.0f), %d events", median(ours), slices.Min(ours), slices.Max(ours), head)
+	line(what, our, fmt.Sprintf("message-db's write_message with %d clients: %.0f/s", promisedClients, promised), median(ours)/promised, "≥ 8")
+	line("the same", our, fmt.Sprintf("message-db by clients:%s %d messages; the best: %.0f/s", told, written, best), median(ours)/best, "–")
 	return nil
 }

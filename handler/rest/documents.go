@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -77,6 +78,9 @@ func freshOf(given map[string]string) (fresh projections.Fresh, err error) {
 // document answers with one document's value.
 func (a *api) document(w http.ResponseWriter, r *http.Request, key string, fresh projections.Fresh) error {
 	found, err := a.Projections.Get(r.Context(), r.PathValue("name"), key, fresh)
+	if errors.Is(err, projections.ErrDocumentNotFound) {
+		return &problem{Code: "document-not-found", Detail: "the projection has no document of this key", Positions: found.Position}
+	}
 	if err != nil {
 		return projectionProblem(err)
 	}

@@ -19,7 +19,7 @@ type problem struct {
 	Head, Position *core.Position
 	Line, Stored   *int
 	Column         *int                  // of a projection's source, beside Line
-	Positions      projections.Positions // of projection-behind: what it reflects, by topic
+	Positions      projections.Positions // of projection-behind and document-not-found: what it reflects, by topic
 	Outcome        string                // of a publish: not-stored or unknown
 	RetryAfter     int                   // seconds; 0 leaves the header out
 	Allow          string                // the methods that a path has

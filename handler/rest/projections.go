@@ -241,8 +241,6 @@ func projectionProblem(err error) error {
 		return p
 	case errors.Is(err, projections.ErrNotFound):
 		return &problem{Code: "projection-not-found", Detail: "there is no projection of this name; PUT defines one"}
-	case errors.Is(err, projections.ErrDocumentNotFound):
-		return &problem{Code: "document-not-found", Detail: "the projection has no document of this key"}
 	case errors.Is(err, projections.ErrPageExpired):
 		return &problem{Code: "page-expired", Detail: "the version that this page belongs to was replaced; begin again at the first page"}
 	}

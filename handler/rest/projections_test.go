@@ -78,7 +78,9 @@ func TestADocumentIsReadByItsKey(t *testing.T) {
 	again := a.get(docs+"?key=order%2F1&at-least=orders:2", "If-None-Match", got.header.Get("ETag")).is(200)
 	require.JSONEq(t, `{"status":"shipped","total":7}`, again.body)
 	a.publishes("orders", `{"type":"Purged","subject":"order/1"}`)
-	a.get(docs+"?key=order%2F1&at-least=3").problem(404, "document-not-found")
+	gone := a.get(docs + "?key=order%2F1&at-least=3")
+	gone.problem(404, "document-not-found")
+	require.Equal(t, "orders:3", gone.header.Get("Projection-Position"), "what is not there is not there as of a position")
 	a.get("/projections/none/documents?key=a").problem(404, "projection-not-found")
 }
 
@@ -113,6 +115,7 @@ func TestAProjectionThatIsBehindSaysSo(t *testing.T) {
 	a.post("/projections/totals/pause", "").is(200)
 	a.place("b", 1)
 	a.get(docs+"?key=b&at-least=2&wait=1").problem(504, "projection-behind")
+	require.NotContains(t, a.log.String(), `"level":"ERROR"`, "nobody is at fault")
 	a.post("/projections/totals/resume", "{}").is(200)
 	a.get(docs + "?key=b&at-least=2").is(200)
 }

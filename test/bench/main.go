@@ -82,7 +82,7 @@ func run(o options) error {
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
 	fmt.Println("| what | measured | against | ratio | promised |")
 	fmt.Println("| --- | --- | --- | --- | --- |")
-	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"contend", withServers(contendRows)}})
+	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)}})
 }
 
 // row measures one or more lines of the table, in a directory of its own, and prints them.

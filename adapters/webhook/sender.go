@@ -65,8 +65,8 @@ func New(config Config) *Sender {
 			TLSHandshakeTimeout:    10 * time.Second,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
-			MaxIdleConns:           256,
-			MaxIdleConnsPerHost:    32,
+			MaxIdleConns:           512, // as many as there are deliveries at once, of one host or of many
+			MaxIdleConnsPerHost:    512,
 			IdleConnTimeout:        connectionIdle,
 			MaxResponseHeaderBytes: maxHeader,
 		},
@@ -120,6 +120,7 @@ func (s *Sender) request(ctx context.Context, d core.Delivery) (*http.Request, e
 	}
 	request.Header.Set("Content-Type", d.ContentType)
 	setCommon(request.Header, d.Origin)
+	setTrace(request.Header, d)
 	return request, sign(request.Header, d, s.now())
 }
 
@@ -127,6 +128,16 @@ func setCommon(header http.Header, origin string) {
 	header.Set("User-Agent", "eventstore-webhook/1")
 	if origin != "" {
 		header.Set("WebHook-Request-Origin", origin)
+	}
+}
+
+func setTrace(header http.Header, d core.Delivery) {
+	if d.Traceparent == "" {
+		return
+	}
+	header.Set("traceparent", d.Traceparent)
+	if d.Tracestate != "" {
+		header.Set("tracestate", d.Tracestate)
 	}
 }
 

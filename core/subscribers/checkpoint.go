@@ -119,7 +119,7 @@ func (r *run) writeState(ctx context.Context, next state) error {
 	if err != nil {
 		return err
 	}
-	*r.st, r.version, r.sub.written = next, version, r.Now()
+	*r.st, r.version, r.sub.stored, r.sub.written = next, version, next.Next, r.Now()
 	return nil
 }
 
@@ -237,7 +237,7 @@ func (r *run) finish(ctx context.Context) error {
 	if next == r.st.Next && len(r.voids) == 0 {
 		return nil
 	}
-	if len(r.voids) > 0 || r.Now().Sub(r.sub.written) >= leaseTime {
+	if len(r.voids) > 0 || r.sub.writable(next, r.Now()) {
 		return r.checkpoint(ctx, true)
 	}
 	r.st.Next, r.st.Seen = next, r.seen() // remembered by this process alone

@@ -26,14 +26,22 @@ type subscription struct {
 	regVersion string
 	st         *state // nil: not read yet, or known to be out of date
 	version    string
-	at         time.Time // when st was read or written
-	written    time.Time // when st was last written
-	relist     bool      // holds are to be listed, whatever the state says
+	at         time.Time     // when st was read or written
+	regAt      time.Time     // when reg was read
+	stored     core.Position // Next of st as it is stored
+	written    time.Time     // when st was last written
+	relist     bool          // holds are to be listed, whatever the state says
 	serving    bool
 	done       chan struct{} // closed when serving ends
 	wake       chan struct{} // of one: there is something new
 
 	stale atomic.Bool // what is remembered is out of date
+}
+
+// topic is the name of its topic.
+func (s *subscription) topic() string {
+	name, _, _ := strings.Cut(s.key, "/")
+	return name
 }
 
 // Deliver makes the deliveries that are due, of all subscriptions, and returns when none is left
@@ -82,7 +90,7 @@ func (s *Service) nudge(topic string) {
 			s.Log.Warn("listing subscriptions", "error", err)
 		}
 		s.heads.moved(topic)
-		for _, sub := range s.subscriptions(topic) {
+		for _, sub := range s.passAll(s.stopped, topic) {
 			s.wake(sub)
 		}
 		s.mu.Lock()
@@ -213,14 +221,42 @@ func (s *Service) serveOnce(ctx context.Context, sub *subscription, end time.Tim
 	if err != nil {
 		return false, err
 	}
+	head, events, err := s.heads.news(ctx, sub.reg.Topic, log, sub.st.Seen.Position, now)
+	if err != nil {
+		return false, err
+	}
+	if sub.passes(head, events, now) {
+		s.tellPassed(sub, head)
+		return false, nil
+	}
 	r := s.newRun(sub, log, now, end)
 	if err := r.look(ctx); err != nil {
 		return false, err
 	}
+	defer r.tell()
 	if !r.work(now) {
 		return false, nil
 	}
 	return r.deliver(ctx)
+}
+
+// tell tells where the subscription stands.
+func (r *run) tell() {
+	if r.Served == nil {
+		return
+	}
+	told := Serving{Topic: r.reg.Topic, ID: r.reg.ID, Next: r.window.next(), Head: r.head.Position, Parked: r.st.Parked}
+	if len(r.window.entries) > 0 {
+		told.Waiting = r.window.entries[0].event.Recorded
+	}
+	r.Served(told)
+}
+
+// tellPassed tells that nothing is left to deliver.
+func (s *Service) tellPassed(sub *subscription, head core.Head) {
+	if s.Served != nil {
+		s.Served(Serving{Topic: sub.reg.Topic, ID: sub.reg.ID, Next: head.Position + 1, Head: head.Position})
+	}
 }
 
 func (s *Service) newRun(sub *subscription, log core.Log, now, end time.Time) *run {
@@ -308,10 +344,13 @@ func (s *Service) load(ctx context.Context, sub *subscription) error {
 	if sub.reg != nil && sub.st != nil && s.Now().Sub(sub.at) < s.Refresh {
 		return nil
 	}
-	reg := new(registration)
-	regVersion, err := s.store.get(ctx, registrations, sub.key, reg)
-	if err != nil {
-		return err
+	reg, regVersion, regAt := sub.reg, sub.regVersion, sub.regAt
+	if reg == nil || sub.st == nil || s.Now().Sub(regAt) >= s.Refresh {
+		reg, regAt = new(registration), s.Now()
+		var err error
+		if regVersion, err = s.store.get(ctx, registrations, sub.key, reg); err != nil {
+			return err
+		}
 	}
 	if regVersion == "" {
 		s.forget(sub)
@@ -322,6 +361,10 @@ func (s *Service) load(ctx context.Context, sub *subscription) error {
 	if err != nil {
 		return err
 	}
+	if version == "" && reg == sub.reg {
+		sub.reg = nil // it may have been deleted since it was read
+		return s.load(ctx, sub)
+	}
 	if version == "" {
 		return fmt.Errorf("%w: the delivery state of %s is not there", core.ErrCorrupt, sub.key)
 	}
@@ -329,9 +372,9 @@ func (s *Service) load(ctx context.Context, sub *subscription) error {
 		sub.relist = true
 	}
 	if version != sub.version || sub.st == nil {
-		sub.st = st
+		sub.st, sub.stored = st, st.Next
 	}
-	sub.reg, sub.regVersion, sub.version, sub.at = reg, regVersion, version, s.Now()
+	sub.reg, sub.regVersion, sub.regAt, sub.version, sub.at = reg, regVersion, regAt, version, s.Now()
 	return nil
 }
 
@@ -349,7 +392,7 @@ func (s *Service) refresh(ctx context.Context) error {
 			return fmt.Errorf("listing subscriptions: %w", err)
 		}
 		found[document.Key] = true
-		s.remember(document.Key)
+		s.rememberAs(document, begun)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -368,6 +411,24 @@ func (s *Service) remember(key string) *subscription {
 	return s.known[key]
 }
 
+// rememberAs remembers a registration as it was listed, unless whoever serves it knows better.
+func (s *Service) rememberAs(document core.Document, at time.Time) {
+	sub, reg := s.remember(document.Key), new(registration)
+	if decode(registrations, document, reg) != nil {
+		return // who serves it will say so
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.serving || sub.regVersion == document.Version && sub.reg != nil {
+		if !sub.serving {
+			sub.regAt = at
+		}
+		return
+	}
+	sub.relist = sub.relist || sub.reg != nil && sub.reg.Life != reg.Life
+	sub.reg, sub.regVersion, sub.regAt, sub.st = reg, document.Version, at, nil
+}
+
 func (s *Service) forget(sub *subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -383,8 +444,8 @@ func (s *Service) subscriptions(topic string) []*subscription {
 	defer s.mu.Unlock()
 	var some []*subscription
 	for _, key := range slices.Sorted(maps.Keys(s.known)) {
-		if name, _, _ := strings.Cut(key, "/"); topic == "" || name == topic {
-			some = append(some, s.known[key])
+		if sub := s.known[key]; topic == "" || sub.topic() == topic {
+			some = append(some, sub)
 		}
 	}
 	return some

@@ -20,6 +20,17 @@ func ExpireLeases(ctx context.Context, documents core.Documents) {
 	}
 }
 
+// StoredNext is how far the only subscription has come, as it is stored.
+func StoredNext(ctx context.Context, documents core.Documents) core.Position {
+	for document, err := range documents.List(ctx, states, core.ListQuery{}) {
+		st := new(state)
+		if err == nil && decode(states, document, st) == nil {
+			return st.Next
+		}
+	}
+	return 0
+}
+
 // DeliveryID is the id of a delivery of the events at these positions.
 func DeliveryID(rewinds int, positions ...core.Position) string {
 	events := make([]core.Event, len(positions))

@@ -118,9 +118,9 @@ func TestA429IsHonoured(t *testing.T) {
 	require.Zero(t, early.Load(), "deliveries within the second that it asked for")
 }
 
-// kills is how many senders vanish; EVENTSTORE_LONG makes it what the issue asks for.
+// kills is how many senders vanish; EVENTSTORE_TEST_LONG makes it what the issue asks for.
 var kills, senderEvents = func() (int, int) {
-	if os.Getenv("EVENTSTORE_LONG") != "" {
+	if os.Getenv("EVENTSTORE_TEST_LONG") != "" {
 		return 50, 3000
 	}
 	return 15, 600

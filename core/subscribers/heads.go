@@ -25,6 +25,7 @@ type topicHead struct {
 	log  core.Log  // guarded by mu; whose head it is
 	head core.Head // guarded by mu
 	read time.Time // guarded by mu; zero where it has to be read
+	tail tail      // guarded by mu
 }
 
 func (h *heads) of(topic string) *topicHead {
@@ -48,11 +49,20 @@ func (h *heads) moved(topic string) {
 	t.read = time.Time{}
 }
 
-// forget has every topic's head read anew by who asks from now on.
+// forget has every topic's head read anew by who asks from now on, and lets go of the tails that nobody has
+// asked for since it was last called.
 func (h *heads) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.topics = nil
+	for name, t := range h.topics {
+		t.mu.Lock()
+		t.read = time.Time{}
+		if !t.tail.used {
+			delete(h.topics, name)
+		}
+		t.tail.used = false
+		t.mu.Unlock()
+	}
 }
 
 // head reads the head of a topic's log, or gives the one that was read a moment ago.
@@ -67,6 +77,25 @@ func (h *heads) head(ctx context.Context, topic string, log core.Log, now time.T
 	if err != nil {
 		return core.Head{}, err
 	}
+	if t.log != log {
+		t.tail = tail{}
+	}
 	t.log, t.head, t.read = log, head, now
 	return head, nil
+}
+
+// news is the head of a topic's log, and the events up to it from the one at position seen on; none where those are too many.
+func (h *heads) news(ctx context.Context, topic string, log core.Log, seen core.Position, now time.Time) (core.Head, []core.Event, error) {
+	head, err := h.head(ctx, topic, log, now)
+	if err != nil {
+		return head, nil, err
+	}
+	t := h.of(topic)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.log != log {
+		return head, nil, nil // another one took its place
+	}
+	events, err := t.tail.since(ctx, log, max(seen, 1), head.Position)
+	return head, events, err
 }

@@ -65,6 +65,9 @@ func (s *Service) register(ctx context.Context, q Request, reg *registration, lo
 		stored.Expires, stored.Mark = expiry(q, s.Now()), mark()
 		return s.save(ctx, stored, version, false)
 	}
+	if err := s.roomFor(ctx, reg); err != nil {
+		return Registered{}, err
+	}
 	permission, err := s.Sender.Handshake(ctx, q.Callback, s.Origin)
 	if err != nil {
 		return Registered{}, err
@@ -81,6 +84,18 @@ func (s *Service) register(ctx context.Context, q Request, reg *registration, lo
 		s.cleanLife(ctx, stored) // it had expired
 	}
 	return done, err
+}
+
+// roomFor refuses one subscription more than a topic may have. The count is as old as what is remembered, so that
+// instances which register at once may go a little beyond.
+func (s *Service) roomFor(ctx context.Context, reg *registration) error {
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	if n := len(s.subscriptions(reg.Topic)); n >= s.Most {
+		return core.Invalid("callback", "the topic %s has %d subscriptions, and the most is %d: delete one that is not needed any more", reg.Topic, n, s.Most)
+	}
+	return nil
 }
 
 // createState writes the state that a new registration begins with. Until the registration is

@@ -3,6 +3,7 @@ package subscribers_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"runtime"
 	"slices"
@@ -53,7 +54,7 @@ func (c *counting) Send(ctx context.Context, d core.Delivery) (core.Answer, erro
 func TestManySubscriptions(t *testing.T) {
 	t.Parallel()
 	subscriptions, perSubject := 50, 100
-	if os.Getenv("EVENTSTORE_LONG") != "" {
+	if os.Getenv("EVENTSTORE_TEST_LONG") != "" {
 		subscriptions, perSubject = 1000, 100
 	}
 	w := newWorld("orders")
@@ -111,4 +112,15 @@ func TestReceiversThatHangDelayNoOther(t *testing.T) {
 	without, with := slowest(0), slowest(10)
 	t.Logf("the slowest of the others: %v without, %v with 10 of 40 that hang", without, with)
 	require.Less(t, with, 2*without+time.Second)
+}
+
+// countingLog counts what is read of a log.
+type countingLog struct {
+	core.Log
+	reads atomic.Int64
+}
+
+func (l *countingLog) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
+	l.reads.Add(1)
+	return l.Log.Read(ctx, q)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"eventstore/core"
-	"eventstore/core/topics"
 )
 
 // Status is a subscription as it may be shown: no secret, and a callback without its query.
@@ -119,6 +118,9 @@ func (s *Service) status(ctx context.Context, reg *registration, log core.Log, h
 			return Status{}, err
 		}
 	}
+	if err := passUnmatched(ctx, reg, st, log, head); err != nil {
+		return Status{}, err
+	}
 	status := Status{Topic: reg.Topic, ID: reg.ID, Callback: maskQuery(reg.Callback), Item: core.Item{Types: reg.Types, Subjects: reg.Subjects, Tags: reg.Tags},
 		Name: reg.Name, Batch: reg.Batch, TTL: reg.TTL, Created: reg.Created, Expires: reg.Expires, Verified: reg.Verified, State: stateOf(reg, st),
 		Next: st.Next, Head: head.Position, Lag: max(0, int64(head.Position-st.Next)+1),
@@ -127,6 +129,22 @@ func (s *Service) status(ctx context.Context, reg *registration, log core.Log, h
 		status.LastError = st.Stopped
 	}
 	return status, nil
+}
+
+// passUnmatched moves a state on to the first event that is to be delivered: how far an idle subscription has come is
+// written only now and then.
+func passUnmatched(ctx context.Context, reg *registration, st *state, log core.Log, head core.Head) error {
+	if !st.idle() || st.Next > head.Position || len(reg.filter()) == 0 {
+		return nil
+	}
+	for e, err := range log.Read(ctx, core.Query{From: st.Next, Limit: 1, Filter: reg.filter()}) {
+		if err == nil {
+			st.Next = e.Position
+		}
+		return err
+	}
+	st.Next = head.Position + 1
+	return nil
 }
 
 func stateOf(reg *registration, st *state) string {
@@ -258,69 +276,4 @@ func (s *Service) countParked(ctx context.Context, reg *registration, st *state,
 		n += p.Events
 	}
 	return n, err
-}
-
-// Trouble is why a subscription needs someone; it holds nothing secret.
-type Trouble struct {
-	Topic, ID, Reason string
-}
-
-// lagging is how long a subscription's oldest undelivered event may wait before that counts
-// as trouble.
-const lagging = 5 * time.Minute
-
-// Troubles reports the subscriptions that need someone: those that are stopped, have parked
-// subjects, or lag. What it tells is at most [Config.Refresh] old, and a topic that can't be read
-// is not a subscription's trouble.
-func (s *Service) Troubles(ctx context.Context) ([]Trouble, error) {
-	var found []Trouble
-	for document, err := range s.Documents.List(ctx, registrations, core.ListQuery{}) {
-		if err != nil {
-			return found, fmt.Errorf("listing subscriptions: %w", err)
-		}
-		reg, st := new(registration), new(state)
-		if err := decode(registrations, document, reg); err != nil {
-			return found, err
-		}
-		version, err := s.store.get(ctx, states, reg.stateKey(), st)
-		if err != nil {
-			return found, err
-		}
-		if version == "" || reg.Paused || !s.Now().Before(reg.Expires) {
-			continue
-		}
-		reason, err := s.trouble(ctx, reg, st)
-		if err != nil {
-			return found, err
-		}
-		if reason != "" {
-			found = append(found, Trouble{reg.Topic, reg.ID, reason})
-		}
-	}
-	return found, nil
-}
-
-func (s *Service) trouble(ctx context.Context, reg *registration, st *state) (string, error) {
-	switch {
-	case st.Stopped != "":
-		return st.Stopped, nil
-	case st.Parked > 0:
-		return fmt.Sprintf("%d parked subjects; the last error: %s", st.Parked, st.LastError), nil
-	}
-	log, err := s.Open(ctx, reg.Topic)
-	if errors.Is(err, topics.ErrTopicNotFound) {
-		return "", nil
-	}
-	if err != nil {
-		return "", nil //nolint:nilerr // the topic has a check of its own
-	}
-	for e, err := range log.Read(ctx, core.Query{From: st.Next, Limit: 1, Filter: reg.filter()}) {
-		if err != nil {
-			return "", nil //nolint:nilerr // likewise
-		}
-		if age := s.Now().Sub(e.Recorded); age > lagging {
-			return fmt.Sprintf("lags: the event at position %d has waited for %v; the last error: %s", e.Position, age.Truncate(time.Second), st.LastError), nil
-		}
-	}
-	return "", nil
 }

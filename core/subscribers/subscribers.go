@@ -55,8 +55,21 @@ type Config struct {
 	Linger time.Duration
 	// Sends is the most deliveries under way in this process. Default 512.
 	Sends int
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Most is the most subscriptions of a topic. Default 10,000.
+	Most int
+	// Served, where set, is told where a subscription stands whenever it was looked at. It must be quick.
+	Served func(Serving)
+	Log    *slog.Logger
+	Now    func() time.Time
+}
+
+// Serving is where a subscription stands.
+type Serving struct {
+	Topic, ID  string
+	Next, Head core.Position
+	// Waiting is when the event at Next was recorded; zero where that is not known, or there is none.
+	Waiting time.Time
+	Parked  int // subjects
 }
 
 func (c Config) withDefaults() Config {
@@ -64,6 +77,7 @@ func (c Config) withDefaults() Config {
 	c.Refresh = cmp.Or(c.Refresh, 10*time.Second)
 	c.Pass = cmp.Or(c.Pass, 45*time.Second)
 	c.Sends = cmp.Or(c.Sends, 512)
+	c.Most = cmp.Or(c.Most, 10_000)
 	if len(c.Retry) == 0 {
 		c.Retry = DefaultLadder()
 	}

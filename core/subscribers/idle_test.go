@@ -1,0 +1,71 @@
+package subscribers_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventstore/core"
+	"eventstore/core/coretest"
+	"eventstore/core/subscribers"
+)
+
+// Of many subscriptions a publish concerns one: the others neither read nor write anything for it.
+func TestIdleSubscriptionsCostNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	flaky := &coretest.FlakyDocuments{Documents: w.documents}
+	w.documents = flaky
+	reads := &countingLog{Log: w.logs["orders"]}
+	w.logs["orders"] = reads
+	sender := &counting{at: map[string]time.Time{}}
+	s := w.instance(t, func(c *subscribers.Config) { c.Sender, c.Refresh = sender, time.Hour })
+	for i := range 50 {
+		subscribe(t, s, subscribers.Request{Callback: fmt.Sprint("https://example.com/", i), Item: core.Item{Subjects: []string{fmt.Sprint("s", i)}}})
+	}
+	require.NoError(t, s.Deliver(t.Context()))
+	writes, before := flaky.Writes.Load(), reads.reads.Load()
+	for n := range 30 {
+		w.publish(t, "orders", "nobody's", "s7")
+		require.NoError(t, s.Deliver(t.Context()))
+		require.EqualValues(t, n+1, sender.events.Load())
+	}
+	require.LessOrEqual(t, flaky.Writes.Load()-writes, int64(30*2), "the one that is concerned takes its lease and records what it has delivered")
+	require.LessOrEqual(t, reads.reads.Load()-before, int64(30*3), "all share what was read of the log")
+	found := status(t, s, subscribe(t, s, subscribers.Request{Callback: "https://example.com/3", Item: core.Item{Subjects: []string{"s3"}}}).ID)
+	require.Zero(t, found.Lag, "what is not for it counts as passed")
+	require.EqualValues(t, 61, found.Next)
+}
+
+// What an idle subscription has gone past is written down now and then, so that nobody looks at all of it again.
+func TestIdleSubscriptionsAreWrittenNowAndThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	s := w.instance(t, func(c *subscribers.Config) { c.Sender = &counting{at: map[string]time.Time{}} })
+	subscribe(t, s, subscribers.Request{Callback: "https://example.com/", Item: core.Item{Subjects: []string{"s"}}, From: 1})
+	for range 30 {
+		w.publish(t, "orders", many(100, 5)...)
+		require.NoError(t, s.Deliver(t.Context()))
+	}
+	next := subscribers.StoredNext(t.Context(), w.documents)
+	require.Greater(t, next, core.Position(500))
+	other := w.instance(t)
+	require.NoError(t, other.Deliver(t.Context()))
+	require.EqualValues(t, 3001, subscribers.StoredNext(t.Context(), w.documents), "one that knows nothing writes how far it came")
+}
+
+func TestATopicHasSoManySubscriptionsAndNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders", "others")
+	s := w.instance(t, func(c *subscribers.Config) { c.Most, c.Sender = 2, &counting{at: map[string]time.Time{}} })
+	for _, callback := range []string{"https://example.com/a", "https://example.com/b"} {
+		subscribe(t, s, subscribers.Request{Callback: callback})
+	}
+	_, err := s.Subscribe(t.Context(), subscribers.Request{Topic: "orders", Callback: "https://example.com/c"})
+	require.ErrorAs(t, err, new(*core.InvalidError))
+	require.ErrorContains(t, err, "has 2 subscriptions, and the most is 2")
+	require.False(t, subscribe(t, s, subscribers.Request{Callback: "https://example.com/a"}).Created, "a renewal is none more")
+	subscribe(t, s, subscribers.Request{Topic: "others", Callback: "https://example.com/c"})
+}

@@ -10,6 +10,11 @@ type Delivery struct {
 	Origin      string   // of a receiver that answered the handshake, what it was asked for; else ""
 	ContentType string
 	Body        []byte
+	// Topic and Events are what the body is made of; neither is sent. Events is not to be kept or changed.
+	Topic  string
+	Events []Event
+	// Traceparent and Tracestate are sent as W3C Trace Context has them; "" is left out.
+	Traceparent, Tracestate string
 }
 
 // Answer is what a callback answered to a [Delivery].

@@ -33,6 +33,8 @@ type Config struct {
 	ParseSchedule func(text string) (Schedule, error)
 	// Now is the clock that stamps progress and backs off; default time.Now.
 	Now func() time.Time
+	// Ran, where set, is told of each run, and of each that was left out. It must be quick.
+	Ran func(ctx context.Context, r Run)
 	// Log is told of failing projections and of storage that fails. Default: none.
 	Log *slog.Logger
 

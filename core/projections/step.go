@@ -16,14 +16,15 @@ import (
 type bounds struct {
 	events, bytes int
 	time          time.Duration
+	rebuild       bool
 }
 
 func (p *Projections) liveBounds() bounds {
-	return bounds{p.config.StepEvents, p.config.StepBytes, p.config.StepTime}
+	return bounds{p.config.StepEvents, p.config.StepBytes, p.config.StepTime, false}
 }
 
 func (p *Projections) sliceBounds() bounds {
-	return bounds{math.MaxInt, 4 * p.config.StepBytes, p.config.SliceTime}
+	return bounds{math.MaxInt, 4 * p.config.StepBytes, p.config.SliceTime, true}
 }
 
 // outcome is what came of a step.
@@ -32,6 +33,7 @@ type outcome struct {
 	more   bool     // there is more to fold at once
 	failed *Failure // why there is nothing to fold now
 	paused bool     // or: it is paused, itself or by a topic that is not registered
+	from   Checkpoint
 	at     Checkpoint
 }
 
@@ -39,6 +41,13 @@ type outcome struct {
 // another run was faster, nothing is lost. Any other error is the storage's, and the next step goes on where this one began, or
 // where it came to.
 func (p *Projections) step(ctx context.Context, name string, number int, b bounds) (outcome, error) {
+	began := time.Now()
+	o, err := p.stepOnce(ctx, name, number, b)
+	p.tell(ctx, Run{Projection: name, Version: number, Rebuild: b.rebuild, Began: began}, o, err)
+	return o, err
+}
+
+func (p *Projections) stepOnce(ctx context.Context, name string, number int, b bounds) (outcome, error) {
 	r, done, err := p.runner(ctx, name, number)
 	var wrong *InvalidError
 	if errors.As(err, &wrong) {
@@ -104,7 +113,7 @@ func (p *Projections) foldStep(ctx context.Context, r *runner, v *version, b bou
 	if err != nil {
 		return outcome{}, err
 	}
-	o := outcome{events: run.events, more: run.more, at: run.to}
+	o := outcome{events: run.events, more: run.more, from: run.from, at: run.to}
 	if run.failed == nil && (v.Failure == nil || v.Failure.Verify) && maps.Equal(run.from, run.to) {
 		return o, nil
 	}

@@ -15,7 +15,7 @@ import (
 
 // delivery is what a unit sends: the same bytes at every attempt.
 func (r *run) delivery(u *unit, now time.Time) core.Delivery {
-	d := core.Delivery{Callback: r.reg.Callback, ID: deliveryID(r.reg, r.st.Rewinds, u.events), Secrets: r.reg.secrets(now)}
+	d := core.Delivery{Callback: r.reg.Callback, ID: deliveryID(r.reg, r.st.Rewinds, u.events), Secrets: r.reg.secrets(now), Topic: r.reg.Topic, Events: u.events}
 	if r.reg.Batch > 1 {
 		d.ContentType, d.Body = cloudevents.BatchMediaType, cloudevents.AppendBatch(nil, u.events)
 	} else {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 const (
@@ -18,24 +20,34 @@ const (
 	healthSize = 1 << 20
 )
 
-// askHealth asks a running instance how it is: the one at EVENTSTORE_URL, else the one that the settings of
+func healthCommand(p process) *cobra.Command {
+	var url string
+	c := &cobra.Command{Use: "health", Short: "ask how an instance is; a key of a reader shows why", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return askHealth(c.Context(), p, url)
+	}}
+	c.Flags().StringVar(&url, "url", "", "the `address` of the instance (else EVENTSTORE_URL, else the one that these settings would start)")
+	return c
+}
+
+// askHealth asks the instance at an address how it is; else the one at EVENTSTORE_URL, else the one that the settings of
 // this process would start. It fails where that is unavailable or does not answer; degraded is no failure, since
 // starting anew would not mend it.
-func askHealth(ctx context.Context, p process, args []string) error {
-	if err := noArguments(p, "health", args); err != nil {
-		return err
-	}
-	url, err := instanceURL(p.getenv)
-	if err != nil {
-		return err
+func askHealth(ctx context.Context, p process, url string) (err error) {
+	if url == "" {
+		if url, err = instanceURL(p.getenv); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/health", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/health", nil)
 	if err != nil {
-		return fmt.Errorf("EVENTSTORE_URL is not an instance's address such as http://127.0.0.1:8080")
+		return fmt.Errorf("the address of the instance is not one such as http://127.0.0.1:8080")
 	}
-	answer, err := http.DefaultClient.Do(request)
+	if key := p.getenv("EVENTSTORE_KEY"); key != "" {
+		request.Header.Set("x-functions-key", key)
+	}
+	answer, err := notRedirected.Do(request)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", url, err)
 	}
@@ -49,6 +61,9 @@ func askHealth(ctx context.Context, p process, args []string) error {
 	}
 	return err
 }
+
+// notRedirected asks the instance alone: a key is not for where it may point.
+var notRedirected = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // instanceURL is where the instance is.
 func instanceURL(getenv func(string) string) (string, error) {

@@ -12,6 +12,10 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"eventstore/handler/cli"
 )
 
 func main() {
@@ -50,82 +54,74 @@ func oneLine(message string) string {
 // process is what a command has of the world outside.
 type process struct {
 	getenv         func(string) string
+	stdin          io.Reader
 	stdout, stderr io.Writer
-}
-
-// command is one word behind the program's name.
-type command struct {
-	name, summary string
-	run           func(ctx context.Context, p process, args []string) error
-}
-
-// commandTable lists them all, in the order of the help. The first is run where none is named.
-func commandTable() []command {
-	commands := []command{
-		{"serve", "serve the API: under the Functions host, else on EVENTSTORE_LISTEN (default 127.0.0.1:8080)", serve},
-	}
-	commands = append(commands, storageCommands()...)
-	commands = append(commands, command{"replay", "rebuild a projection here and now: replay NAME", replayProjection})
-	return append(commands,
-		command{"health", "ask a running instance how it is: the one at EVENTSTORE_URL, or that these settings would start", askHealth},
-		command{"version", "print the version", printVersion},
-		command{"help", "print this", help},
-	)
 }
 
 // run runs the command that args name. It returns when that is done, or ctx ends.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	p := process{getenv, stdout, stderr}
-	if len(args) == 0 {
-		return commandTable()[0].run(ctx, p, nil)
+	return process{getenv, os.Stdin, stdout, stderr}.run(ctx, args)
+}
+
+func (p process) run(ctx context.Context, args []string) error {
+	if len(args) == 0 { // as the host starts it, where every millisecond is waited for
+		return serve(ctx, p)
 	}
-	name := args[0]
-	if name == "-h" || name == "--help" || name == "-help" {
-		name = "help"
+	root, begun := newRoot(p)
+	root.SetArgs(args)
+	chosen, err := root.ExecuteContextC(ctx)
+	var wrong *cli.UsageError
+	if err != nil && (!*begun || errors.As(err, &wrong)) {
+		tell(p.stderr, "eventstore: %s\n\n%s", err, chosen.UsageString())
+		return errUsage
 	}
-	for _, command := range commandTable() {
-		if command.name == name {
-			return command.run(ctx, p, args[1:])
-		}
+	return err
+}
+
+// newRoot makes the tree of commands. begun tells whether one of them was begun: what is wrong before is the command line.
+func newRoot(p process) (root *cobra.Command, begun *bool) {
+	begun = new(bool)
+	root = &cobra.Command{
+		Use: "handler", Short: "An event store: the server, and the commands to work with one.",
+		Long: "An event store: the server, and the commands to work with one.\n\n" +
+			"Without a command it serves the API: under the Functions host, else on EVENTSTORE_LISTEN (default 127.0.0.1:8080).\n" +
+			"Settings are environment variables; README.md lists them.",
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
+		PersistentPreRun: func(*cobra.Command, []string) { *begun = true },
+		RunE:             func(c *cobra.Command, _ []string) error { return serve(c.Context(), p) },
 	}
-	tell(stderr, "eventstore: there is no command %q\n\n", args[0])
-	usage(stderr)
-	return errUsage
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.AddGroup(&cobra.Group{ID: "instance", Title: "With a running instance:"}, &cobra.Group{ID: "storage", Title: "On the storage itself, with the server's settings:"},
+		&cobra.Group{ID: "process", Title: "Of the program:"})
+	world := cli.World{Getenv: p.getenv, Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, Instance: func() (string, error) { return instanceURL(p.getenv) }}
+	addGroup(root, "instance", append(cli.Commands(world), healthCommand(p))...)
+	addGroup(root, "storage", storageCommands(p)...)
+	addGroup(root, "process", serveCommand(p), versionCommand(p))
+	root.SetHelpCommandGroupID("process")
+	root.SetCompletionCommandGroupID("process")
+	return root, begun
+}
+
+func addGroup(root *cobra.Command, id string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
+}
+
+func serveCommand(p process) *cobra.Command {
+	return &cobra.Command{Use: "serve", Short: "serve the API, as without a command", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), p) }}
+}
+
+func versionCommand(p process) *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		_, err := fmt.Fprintf(p.stdout, "eventstore %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return err
+	}}
 }
 
 // tell writes a message to somebody who may have gone.
 func tell(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
-
-func usage(w io.Writer) {
-	tell(w, "usage: handler [command]\n\n")
-	for _, command := range commandTable() {
-		tell(w, "  %-10s %s\n", command.name, command.summary)
-	}
-	tell(w, "\nSettings are environment variables; README.md lists them.\n")
-}
-
-// noArguments refuses arguments of a command that has none.
-func noArguments(p process, command string, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	tell(p.stderr, "eventstore: %s takes no arguments, not %q\n\n", command, args[0])
-	usage(p.stderr)
-	return errUsage
-}
-
-func help(_ context.Context, p process, args []string) error {
-	if err := noArguments(p, "help", args); err != nil {
-		return err
-	}
-	usage(p.stdout)
-	return nil
-}
-
-func printVersion(_ context.Context, p process, args []string) error {
-	if err := noArguments(p, "version", args); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(p.stdout, "eventstore %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
-}

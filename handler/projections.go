@@ -3,18 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
-	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"eventstore/adapters/javascript"
 	"eventstore/core"
 	"eventstore/core/projections"
 	"eventstore/core/topics"
+	"eventstore/handler/cli"
 	"eventstore/handler/trigger"
 )
 
@@ -78,29 +78,16 @@ func follow(p *projections.Projections) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// replayProjection rebuilds a projection in this process, to its end.
-func replayProjection(ctx context.Context, p process, args []string) error {
-	return withStorage(p, "replay", args, func(*flag.FlagSet) {}, func(t *storageTool, args []string) error {
-		if len(args) != 1 {
-			return t.wrong("replay takes the name of one projection")
-		}
-		begun := time.Now()
-		if err := t.app.projections.Replay(ctx, args[0], t.replayProgress()); err != nil {
+// replayCommand rebuilds a projection in this process, to its end.
+func replayCommand(p process) *cobra.Command {
+	return onStorage(p, "replay NAME", "rebuild a projection here and now", cobra.ExactArgs(1), func(ctx context.Context, t *storageTool, args []string) error {
+		begun, progress := time.Now(), cli.NewProgress(t.stderr, "rebuilding", 1_000)
+		err := t.app.projections.Replay(ctx, args[0], func(now projections.Progress) {
+			progress.Done(int64(1_000*now.Progress), fmt.Sprintf("%.0f events/s", now.EventsPerSecond))
+		})
+		if progress.End(); err != nil {
 			return err
 		}
 		return t.say("projection %s is rebuilt, in %s", args[0], time.Since(begun).Round(time.Millisecond))
 	})
-}
-
-// replayProgress tells on a terminal how far a rebuild has come.
-func (t *storageTool) replayProgress() func(projections.Progress) {
-	file, ok := t.stderr.(*os.File)
-	if !ok || !isTerminal(file) {
-		return func(projections.Progress) {}
-	}
-	return func(p projections.Progress) {
-		const width = 30
-		bar := strings.Repeat("#", int(width*min(max(p.Progress, 0), 1)))
-		tell(file, "\r[%-*s] %3.0f %%, %.0f events/s ", width, bar, 100*p.Progress, p.EventsPerSecond)
-	}
 }

@@ -25,10 +25,7 @@ const (
 var errStopped = errors.New("stopped by a signal")
 
 // serve serves the API until ctx ends.
-func serve(ctx context.Context, p process, args []string) error {
-	if err := noArguments(p, "serve", args); err != nil {
-		return err
-	}
+func serve(ctx context.Context, p process) error {
 	s, err := readSettings(p.getenv)
 	if err != nil {
 		return err

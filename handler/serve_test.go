@@ -343,12 +343,12 @@ func TestCommands(t *testing.T) {
 		name, args, stdout, stderr string
 		code                       int
 	}{
-		{"help", "help", "usage: handler [command]", "", 0},
-		{"help as others spell it", "--help", "usage: handler [command]", "", 0},
+		{"help", "help", "handler [command]", "", 0},
+		{"help as others spell it", "--help", "handler [command]", "", 0},
 		{"version", "version", "eventstore dev (go", "", 0},
-		{"an unknown command", "srve", "", `there is no command "srve"`, 2},
-		{"an argument too many", "version now", "", `version takes no arguments, not "now"`, 2},
-		{"an argument of serve", "serve 8080", "", `serve takes no arguments, not "8080"`, 2},
+		{"an unknown command", "srve", "", `unknown command "srve"`, 2},
+		{"an argument too many", "version now", "", `unknown command "now" for "handler version"`, 2},
+		{"an argument of serve", "serve 8080", "", `unknown command "8080" for "handler serve"`, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -359,7 +359,7 @@ func TestCommands(t *testing.T) {
 			require.Contains(t, stderr.String(), tt.stderr)
 			require.Equal(t, tt.code == 0, stderr.Len() == 0)
 			if tt.code == 2 {
-				require.Contains(t, stderr.String(), "usage: handler [command]")
+				require.Contains(t, stderr.String(), "Usage:")
 			}
 		})
 	}

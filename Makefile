@@ -32,8 +32,10 @@ zip: ## build the app for Azure and pack it in build/app.zip: what is published
 	@go run ./infra/zip '$(AZURE)' '$(ZIP)'
 
 test: tools check package ## run every test, with the servers they use; installs what they need
-	EVENTSTORE_TEST_APP='$(abspath $(APP))' go run ./test/servers/with \
+	@rm -f build/faults.rows
+	EVENTSTORE_TEST_APP='$(abspath $(APP))' EVENTSTORE_FAULTS='$(abspath build/faults.rows)' EVENTSTORE_TEST_SEED="$${SEED:-$$(date +%s)}" go run ./test/servers/with \
 		go test -race -gcflags='$(NORACE)' -timeout 14m ./...
+	@go run ./test/faults/run -draw build/faults.rows
 	go test ./adapters/javascript # every case: QuickJS is too slow for them under the race detector
 
 check: ## formatting and go vet
@@ -48,3 +50,6 @@ lint: ## the linters of .golangci.yml (the first run builds them, about a minute
 
 bench: ## measure what the design promises, as ratios in one run
 	go run ./test/bench
+
+faults: tools package ## inject faults into everything, and report what was lost (nothing); SEED=… repeats a run, SHORT=1 is quick
+	EVENTSTORE_TEST_APP='$(abspath $(APP))' go run ./test/faults/run $(if $(SEED),-seed $(SEED)) $(if $(SHORT),-short)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventstore/test/app"
+	"eventstore/test/cutter"
+	"eventstore/test/faults/report"
 	"eventstore/test/servers"
 )
 
@@ -23,9 +24,6 @@ const (
 	processes  = 2
 	publishers = 8
 )
-
-// long reports whether the long forms of tests were asked for, with EVENTSTORE_TEST_LONG=1.
-func long() bool { return os.Getenv("EVENTSTORE_TEST_LONG") != "" }
 
 // storage is a server of a test's own.
 type storage struct {
@@ -45,24 +43,24 @@ func TestNothingAcknowledgedIsLostOrStoredTwice(t *testing.T) {
 		t.Run(storage.adapter, func(t *testing.T) {
 			t.Parallel()
 			server := storage.start(t)
-			cutter := newCutter(t, server.Host)
-			cluster := launch(t, "TEST_DIRECT="+server.Address, "TEST_CUT="+strings.ReplaceAll(server.Address, server.Host, cutter.proxy.Listen))
+			cuts := cutter.New(t, server.Host)
+			cluster := launch(t, "TEST_DIRECT="+server.Address, "TEST_CUT="+strings.ReplaceAll(server.Address, server.Host, cuts.Host()))
 			t.Run("connections are cut before and after the effect", func(t *testing.T) {
-				load := publish(t, cluster, "cut", map[string]any{"adapter": storage.adapter, "connection": "%TEST_CUT%"})
-				underCuts(t, load, cutter)
-				load.settle(t, cutter.String()+" to the storage")
+				load := publish(t, cluster, "cut connections", "cut", map[string]any{"adapter": storage.adapter, "connection": "%TEST_CUT%"})
+				underCuts(t, load, cuts)
+				load.settle(t, cuts.String()+" to the storage")
 			})
 			t.Run("publishers are cut off too", func(t *testing.T) {
-				toStorage, toApp := newCutter(t, server.Host), newCutter(t, strings.TrimPrefix(cluster[1].URL, "http://"))
-				cluster := []*app.Server{cluster[0], {URL: "http://" + toApp.proxy.Listen}}
-				address := strings.ReplaceAll(server.Address, server.Host, toStorage.proxy.Listen)
-				load := publish(t, cluster, "cut-off", map[string]any{"adapter": storage.adapter, "connection": address})
+				toStorage, toApp := cutter.New(t, server.Host), cutter.New(t, strings.TrimPrefix(cluster[1].URL, "http://"))
+				cluster := []*app.Server{cluster[0], {URL: "http://" + toApp.Host()}}
+				address := strings.ReplaceAll(server.Address, server.Host, toStorage.Host())
+				load := publish(t, cluster, "cut connections", "cut-off", map[string]any{"adapter": storage.adapter, "connection": address})
 				underCuts(t, load, toStorage, toApp)
 				require.NotZero(t, load.ledger.Tally().Unknown)
 				load.settle(t, toStorage.String()+" to the storage, "+toApp.String()+" to the app")
 			})
 			t.Run("the server restarts", func(t *testing.T) {
-				load := publish(t, cluster, "restarted", map[string]any{"adapter": storage.adapter, "connection": "%TEST_DIRECT%"})
+				load := publish(t, cluster, "restarted storage", "restarted", map[string]any{"adapter": storage.adapter, "connection": "%TEST_DIRECT%"})
 				restarts := underRestarts(t, load, server, storage)
 				load.settle(t, fmt.Sprintf("%d restarts", restarts))
 			})
@@ -80,35 +78,36 @@ func launch(t *testing.T, settings ...string) (cluster []*app.Server) {
 }
 
 // underCuts cuts for a while, after which publishing must go on by itself.
-func underCuts(t *testing.T, load *load, cutters ...*cutter) {
+func underCuts(t *testing.T, load *load, cutters ...*cutter.Cutter) {
 	t.Helper()
-	lasting := 4 * time.Second
-	if long() {
-		lasting = 3 * time.Minute
-	}
+	lasting := time.Duration(report.Times(4, 180)) * time.Second
 	load.awaitMore(t, 50)
 	ctx, cancel := context.WithTimeout(t.Context(), lasting)
 	defer cancel()
 	var cutting sync.WaitGroup
-	for _, cutter := range cutters {
-		cutting.Go(func() { cutter.cut(t, ctx) })
+	for i, c := range cutters {
+		cutting.Go(func() { c.Cut(t, ctx, report.Random(t, fmt.Sprint(i))) })
 	}
 	cutting.Wait()
-	load.awaitMore(t, 50)
+	for _, c := range cutters {
+		load.ledger.Row.Inject(c.Before + c.After)
+	}
+	load.ledger.Row.Recover(func() { load.awaitMore(t, 50) })
 }
 
 // underRestarts restarts the server several times, after each of which publishing must go on by itself.
 func underRestarts(t *testing.T, load *load, server *servers.Server, storage storage) (restarts int) {
 	t.Helper()
-	restarts = len(storage.stops)
-	if long() {
-		restarts = 30
-	}
+	restarts = report.Times(len(storage.stops), 30)
 	for i := range restarts {
 		load.awaitMore(t, 50)
+		load.ledger.Row.Inject(1)
 		storage.stops[i%len(storage.stops)](server, t)
 		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond)
-		server.Start(t)
+		load.ledger.Row.Recover(func() {
+			server.Start(t)
+			load.awaitMore(t, 1)
+		})
 	}
 	load.awaitMore(t, 50)
 	return restarts
@@ -122,11 +121,12 @@ type load struct {
 	running sync.WaitGroup
 }
 
-func publish(t *testing.T, cluster []*app.Server, topic string, registration map[string]any) *load {
+func publish(t *testing.T, cluster []*app.Server, class, topic string, registration map[string]any) *load {
 	t.Helper()
 	registration["name"] = topic
 	cluster[0].CreateTopic(t, registration)
 	l := &load{ledger: app.NewLedger(topic, 200), cluster: cluster, ended: make(chan struct{})}
+	l.ledger.Row = report.Begin(t, class, registration["adapter"].(string))
 	for i := range processes * publishers {
 		l.running.Go(func() {
 			for n := 0; !l.isEnded(); n++ {

@@ -9,6 +9,7 @@ package servers
 
 import (
 	"os"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -100,4 +101,15 @@ func firstError(first, second error) error {
 		return first
 	}
 	return second
+}
+
+// HostOf is the host:port in the address of a server of this package.
+func HostOf(address string) string {
+	for _, mark := range []string{"@", "BlobEndpoint=http://"} {
+		if _, rest, found := strings.Cut(address, mark); found {
+			host, _, _ := strings.Cut(rest, "/")
+			return host
+		}
+	}
+	return ""
 }

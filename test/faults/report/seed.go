@@ -25,7 +25,11 @@ var seed = sync.OnceValue(func() uint64 {
 // Random is a source that follows from the seed, the test's name and the salt. It is for one goroutine.
 func Random(t testing.TB, salt ...string) *rand.Rand {
 	t.Helper()
-	t.Logf("repeat with %s=%d", SeedVariable, seed())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("repeat with %s=%d", SeedVariable, seed())
+		}
+	})
 	return rand.New(rand.NewPCG(seed(), digest(t.Name()+"/"+strings.Join(salt, "/"))))
 }
 

@@ -9,6 +9,8 @@ type part struct {
 
 var parts = []part{
 	{"./test/faults", ".", []string{"kill -9", "failing system calls", "full disk", "truncation", "bit flip"}},
+	{"./test/linearizability", ".", []string{"linearizability", "linearizability under faults", "seeded bugs"}},
+	{"./test/outcomes", ".", []string{"cut connections", "restarted storage"}},
 }
 
 // classes are those that a run must have reported.

@@ -45,6 +45,7 @@ func TestLog(t *testing.T) {
 				return func() core.Log { return openLog(t, dir, options) }
 			}
 			coretest.TestLog(t, empty)
+			coretest.TestLineReader(t, empty)
 			coretest.TestCloser(t, empty)
 		})
 	}

@@ -224,7 +224,50 @@ func requireFound(t *testing.T, files segment.Files, lines []string, head core.H
 			n++
 		}
 		require.NotNil(t, corrupt, "%s is not found", what)
+		requireFoundInLines(t, log, text(want), core.Query{Backward: backward}, what)
 	}
+}
+
+// A line that is chained right and yet has another's position was never written by an append.
+func TestAPositionThatIsOutOfPlaceIsFoundWhenItIsRead(t *testing.T) {
+	t.Parallel()
+	files := segmenttest.NewMemory()
+	id := open(t, files, segment.Options{Manual: true}).ID()
+	head, stored := core.Head{}, []string{}
+	for i, position := range []core.Position{1, 3, 3} {
+		sealed, next := core.Seal(core.Head{Position: position - 1, Hash: head.Hash}, coretest.Start, coretest.Samples(i, 1))
+		stored, head = append(stored, sealed[0].Line()), next
+	}
+	whole := text(append(stored, `{"closed":true,"next":4}`))
+	files.SetFile(firstSegment, []byte(whole))
+	require.NoError(t, files.Create(t.Context(), name(4), nil))
+	nowhere := func(func(int64, []byte) bool) {}
+	require.NoError(t, segment.BuildIndex(t.Context(), files, id, slices.Values([]segment.Indexed{{First: 1, Size: int64(len(whole)), Head: head, Lines: nowhere}})))
+	log := open(t, files, segment.Options{Manual: true})
+	for _, q := range []core.Query{{}, {Backward: true}} {
+		var err error
+		for _, err = range log.Read(t.Context(), q) {
+		}
+		require.ErrorIs(t, err, core.ErrCorrupt)
+		for _, err = range log.ReadLines(t.Context(), q) {
+		}
+		require.ErrorContains(t, err, "position 3 stands where 2 must")
+	}
+}
+
+// requireFoundInLines reads a damaged log's lines: what is served before the error is right.
+func requireFoundInLines(t *testing.T, log *segment.Log, want string, q core.Query, what string) {
+	t.Helper()
+	var corrupt *core.CorruptError
+	for piece, err := range log.ReadLines(t.Context(), q) {
+		if err != nil {
+			require.True(t, errors.As(err, &corrupt), "%s: got %v", what, err)
+			break
+		}
+		require.True(t, strings.HasPrefix(want, string(piece)), "%s is served", what)
+		want = want[len(piece):]
+	}
+	require.NotNil(t, corrupt, "%s is not found in the lines", what)
 }
 
 func TestALogThatIsAnotherIsForeign(t *testing.T) {

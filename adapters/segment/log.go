@@ -53,7 +53,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Log is a core.Log and a core.Closer over Files. It keeps the log's end in memory, and
+// Log is a core.Log, a core.LineReader and a core.Closer over Files. It keeps the log's end in memory, and
 // nothing that is not in the files.
 type Log struct {
 	files   Files
@@ -88,8 +88,9 @@ type Log struct {
 }
 
 var (
-	_ core.Log    = (*Log)(nil)
-	_ core.Closer = (*Log)(nil)
+	_ core.Log        = (*Log)(nil)
+	_ core.LineReader = (*Log)(nil)
+	_ core.Closer     = (*Log)(nil)
 )
 
 // end is where a log ends, as far as this process has read, checked or written it.

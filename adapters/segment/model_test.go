@@ -3,6 +3,7 @@ package segment_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,7 +86,9 @@ func (m *model) append() {
 func (m *model) ask() {
 	for range 12 {
 		q := m.query()
-		require.Equal(m.t, coretest.Lines(m.t, m.want, q), coretest.Lines(m.t, m.log, q), "%+v", q)
+		want := coretest.Lines(m.t, m.want, q)
+		require.Equal(m.t, want, coretest.Lines(m.t, m.log, q), "%+v", q)
+		require.Equal(m.t, strings.Join(append(want, ""), "\n"), coretest.TextOf(m.t, m.log, q), "%+v", q)
 	}
 	var ids []string
 	for range 30 {

@@ -3,70 +3,12 @@ package segment
 import (
 	"context"
 	"errors"
-	"iter"
 	"slices"
-	"sort"
 
 	"eventstore/core"
 )
 
-// view is a log as it was at one moment: what lies in it never changes.
-type view struct {
-	head   core.Head
-	closed []part // in order
-	open   part
-	runs   []*run // which index the closed ones
-}
-
-// look takes a view, up to the log's end. While nothing can be added to the open segment, it
-// calls visit, unless that is nil, with that segment's index.
-func (l *Log) look(ctx context.Context, visit func(*recent)) (v view, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.update(ctx); err != nil {
-		return v, err
-	}
-	if visit != nil {
-		if err := l.complete(ctx); err != nil {
-			return v, err
-		}
-		visit(l.recent)
-	}
-	open := part{ordinal: len(l.closed), before: l.lastClosed(), first: l.end.segment, next: l.end.head.Position + 1, size: l.end.offset, closed: l.end.shut}
-	return view{head: l.end.head, closed: l.closed, open: open, runs: l.runs}, nil
-}
-
-// count is the number of segments.
-func (v view) count() int { return len(v.closed) + 1 }
-
-// part is the segment with that ordinal.
-func (v view) part(ordinal int) part {
-	if ordinal == len(v.closed) {
-		return v.open
-	}
-	return v.closed[ordinal]
-}
-
-// at is the ordinal of the segment that holds a position.
-func (v view) at(position core.Position) int {
-	return sort.Search(v.count(), func(i int) bool { return v.part(i).first > position }) - 1
-}
-
-// Read yields the events that match q, up to the head when the iteration began.
-func (l *Log) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
-	return func(yield func(core.Event, error) bool) {
-		r := reading{log: l, query: q, filter: l.keyer.filter(q.Filter), yield: yield}
-		err := r.run(ctx)
-		if errors.Is(err, core.ErrCorrupt) && !r.stopped && l.relist(ctx) {
-			err = r.resume(ctx)
-		}
-		if err != nil && !r.stopped {
-			yield(core.Event{}, err)
-		}
-	}
-}
-
-// reading is one Read under way.
+// reading is one Read or ReadLines under way: it finds what is to be read, and gives it to a sink.
 type reading struct {
 	log       *Log
 	query     core.Query
@@ -78,8 +20,30 @@ type reading struct {
 	passed    bool          // a line beyond high was seen
 	yielded   int
 	newest    core.Position // the last position that was yielded
-	yield     func(core.Event, error) bool
-	stopped   bool // whether yield is not to be called any more
+	buffers   *ring         // of what is read forward
+	sink      sink
+	stopped   bool // whether the sink takes no more
+}
+
+// sink takes what was read.
+type sink interface {
+	// forward takes a chunk, of which the lines that the reading selects are meant.
+	forward(c chunk) error
+	// backward takes such lines, the last first.
+	backward(lines []string) error
+}
+
+func (l *Log) reading(q core.Query, buffers int) *reading {
+	return &reading{log: l, query: q, filter: l.keyer.filter(q.Filter), buffers: newRing(buffers)}
+}
+
+// read gives the sink all that the query selects, up to the head.
+func (r *reading) read(ctx context.Context) error {
+	err := r.run(ctx)
+	if errors.Is(err, core.ErrCorrupt) && !r.stopped && r.log.relist(ctx) {
+		err = r.resume(ctx)
+	}
+	return err
 }
 
 func (r *reading) run(ctx context.Context) (err error) {
@@ -198,14 +162,15 @@ func (r *reading) behind(ctx context.Context, p part) (offset int64, err error) 
 	}
 }
 
-// forward yields what is selected of a part.
+// forward gives the sink what is selected of a part.
 func (r *reading) forward(ctx context.Context, p part) error {
 	spans, err := r.spans(ctx, p)
 	if err != nil {
 		return err
 	}
 	for _, s := range spans {
-		for pass := r.log.pass(p, s); !r.stopped; {
+		pass := r.log.pass(p, s)
+		for pass.buffers = r.buffers; !r.stopped; {
 			c, err := pass.next(ctx)
 			if err != nil {
 				return err
@@ -213,7 +178,7 @@ func (r *reading) forward(ctx context.Context, p part) error {
 			if len(c.text) == 0 {
 				break
 			}
-			if err := r.emit(r.selected(c, nil)); err != nil || r.passed {
+			if err := r.sink.forward(c); err != nil || r.passed {
 				return err
 			}
 		}
@@ -221,7 +186,7 @@ func (r *reading) forward(ctx context.Context, p part) error {
 	return nil
 }
 
-// backward yields what is selected of a part, from its end on.
+// backward gives the sink what is selected of a part, from its end on.
 func (r *reading) backward(ctx context.Context, p part) error {
 	spans, err := r.spans(ctx, p)
 	if err != nil {
@@ -236,7 +201,7 @@ func (r *reading) backward(ctx context.Context, p part) error {
 				return err
 			}
 			slices.Reverse(lines)
-			if err := r.emit(lines); err != nil {
+			if err := r.sink.backward(lines); err != nil {
 				return err
 			}
 		}
@@ -253,59 +218,4 @@ func (r *reading) collect(ctx context.Context, p part, s span) (lines []string, 
 		}
 		lines = r.selected(c, lines)
 	}
-}
-
-// fewLines is how many events are read at most as texts of their own.
-const fewLines = 16
-
-// selected adds to lines those of a chunk that are to be yielded. Unfiltered they are parts of one
-// text.
-func (r *reading) selected(c chunk, lines []string) []string {
-	all, begins := "", int64(0)
-	c.each(func(offset int64, text []byte) bool {
-		position := positionOf(text)
-		if position < r.low {
-			return true
-		}
-		if r.passed = position > r.high; r.passed {
-			return false
-		}
-		if few := 0 < r.query.Limit && r.query.Limit <= fewLines; few || len(r.filter) > 0 {
-			if one, ok := scanLine(text); ok && r.filter.match(one) {
-				lines = append(lines, string(text)) // of its own: who keeps it does not keep the chunk
-			}
-			return !r.enough(lines)
-		}
-		if all == "" {
-			all, begins = string(c.text[offset-c.offset:]), offset
-		}
-		at := int(offset - begins)
-		lines = append(lines, all[at:at+len(text)])
-		return !r.enough(lines)
-	})
-	return lines
-}
-
-// enough reports whether lines, read forward, are all that is still to be yielded.
-func (r *reading) enough(lines []string) bool {
-	return !r.query.Backward && r.query.Limit > 0 && len(lines) >= r.query.Limit-r.yielded
-}
-
-// emit yields lines as events.
-func (r *reading) emit(lines []string) error {
-	for _, text := range lines {
-		e, err := core.ParseLine(text)
-		if err != nil {
-			return err
-		}
-		if !r.query.Selects(&e) {
-			continue
-		}
-		r.yielded, r.newest = r.yielded+1, e.Position
-		if !r.yield(e, nil) || r.yielded == r.query.Limit {
-			r.stopped = true
-			return nil
-		}
-	}
-	return nil
 }

@@ -29,6 +29,7 @@ func TestLog(t *testing.T) {
 				return func() core.Log { return open(t, files, options) }
 			}
 			coretest.TestLog(t, empty)
+			coretest.TestLineReader(t, empty)
 			coretest.TestCloser(t, empty)
 		})
 	}

@@ -2,7 +2,9 @@ package segment_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +151,66 @@ func TestACheckpointShortensAnOpening(t *testing.T) {
 	files.SetFile(firstSegment, flipped)
 	_, err = open(t, files, options).Find(t.Context(), []string{"absent"})
 	require.ErrorIs(t, err, core.ErrCorrupt, "what lies before the checkpoint is checked when it is read")
+}
+
+// listed are files that note from where on they were listed.
+type listed struct {
+	*segmenttest.Memory
+	from []string
+}
+
+func (l *listed) List(ctx context.Context, prefix, from string) iter.Seq2[segment.FileInfo, error] {
+	l.from = append(l.from, from)
+	return l.Memory.List(ctx, prefix, from)
+}
+
+// However long a log is, an opening lists only what was closed after the manifest was written, as a process
+// that was killed leaves it.
+func TestAnOpeningListsOnlyWhatTheManifestDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		before, after []int // the requests before and after the manifest is written; each fills a segment
+		uncreated     bool  // the process died before it made the segment that it had announced
+	}{
+		"one segment was closed since":                {[]int{5, 5, 5, 5, 2}, []int{5, 4}, false},
+		"several were":                                {[]int{5, 5, 5, 5, 2}, []int{5, 5, 5, 5, 1}, false},
+		"the open one had a checkpoint":               {[]int{5, 5, 3, 1}, []int{1, 1, 5, 2}, false},
+		"there was no closed one":                     {[]int{2}, []int{5, 5, 2}, false},
+		"the segment that was announced was not made": {[]int{5, 5, 2}, []int{5, 4}, true},
+		"of several the last was not made":            {[]int{5, 5, 2}, []int{5, 5, 4}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := &listed{Memory: segmenttest.NewMemory()}
+			options := segment.Options{SegmentSize: 1500, ReadSize: 1000, Manual: true, Log: quiet}
+			log := open(t, files, options)
+			lines := requests(t, log, tt.before...)
+			require.NoError(t, log.Maintain(t.Context()))
+			ends := segmentNames(files.Memory)
+			lines = append(lines, requests(t, log, tt.after...)...)
+			now := segmentNames(files.Memory)
+			require.Greater(t, len(now), len(ends))
+			if tt.uncreated {
+				last := now[len(now)-1]
+				lines = lines[:len(lines)-strings.Count(string(files.File(last)), "\n")]
+				files.SetFile(last, nil)
+			}
+			files.from = nil
+			reopened := open(t, files, options)
+			require.Equal(t, []string{now[len(ends)]}, files.from)
+			require.Equal(t, lines, coretest.Lines(t, reopened, core.Query{}))
+			lines = append(lines, requests(t, reopened, 5, 5)...)
+			require.NoError(t, reopened.Maintain(t.Context()))
+			require.Equal(t, lines, coretest.Lines(t, open(t, files, options), core.Query{}))
+			found, err := reopened.Find(t.Context(), []string{"id-0", fmt.Sprintf("id-%d", len(lines)-1)})
+			require.NoError(t, err)
+			require.Equal(t, map[string]core.Position{"id-0": 1, fmt.Sprintf("id-%d", len(lines)-1): core.Position(len(lines))}, found)
+		})
+	}
+}
+
+func segmentNames(files *segmenttest.Memory) []string {
+	return slices.DeleteFunc(files.Names(), func(name string) bool { return !strings.HasPrefix(name, "log/") })
 }
 
 // With indexes a log is searched without reading it, and what merges replaced is removed.

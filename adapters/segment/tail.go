@@ -69,7 +69,7 @@ func (l *Log) take(ctx context.Context, text []byte, ended bool) (more bool, err
 	case rolled && used < len(text):
 		return false, corrupt(before.name(), before.offset+int64(used), l.end.head.Position, "%q behind the segment's closing line", clip(text[used:]))
 	case rolled && l.guessed && !l.end.shut:
-		return false, errGuess
+		return false, errBehind
 	case rolled:
 		return !l.end.shut, nil
 	case ended && used < len(text):

@@ -13,36 +13,51 @@ import (
 // Stream reads a query's events, up to the head when it was called, which comes with them. Where
 // there is none, and q.Wait is set, it waits for a first one before it returns.
 func (r *Reader) Stream(ctx context.Context, topic string, q PageQuery) (core.Position, iter.Seq2[core.Event, error], error) {
+	t, head, bounded, err := r.bounded(ctx, topic, q)
+	if err != nil || t == nil {
+		return head, func(func(core.Event, error) bool) {}, err
+	}
+	return head, events(ctx, t, bounded), nil
+}
+
+// StreamLines is Stream with the events as lines, each with a newline behind it: what an answer of
+// NDJSON has, in pieces of whole lines. A piece is good until the next is asked for.
+func (r *Reader) StreamLines(ctx context.Context, topic string, q PageQuery) (core.Position, iter.Seq2[[]byte, error], error) {
+	t, head, bounded, err := r.bounded(ctx, topic, q)
+	if err != nil || t == nil {
+		return head, func(func([]byte, error) bool) {}, err
+	}
+	return head, lines(ctx, t, bounded), nil
+}
+
+// bounded is the topic that a stream reads, its head, and what of it is to be read; no topic where there is
+// nothing. It waits for a first event where the query says so.
+func (r *Reader) bounded(ctx context.Context, topic string, q PageQuery) (t *topics.Topic, head core.Position, bounded core.Query, err error) {
 	if err := check(&q); err != nil {
-		return 0, nil, err
+		return nil, 0, bounded, err
 	}
 	if q.Wait > 0 {
 		first := q
 		first.Limit = 1
 		page, err := r.Page(ctx, topic, first)
-		if err != nil {
-			return 0, nil, err
-		}
-		if len(page.Events) == 0 {
-			return page.Head, nothing, nil
+		if err != nil || len(page.Events) == 0 {
+			return nil, page.Head, bounded, err
 		}
 	}
-	t, err := r.registry.Open(ctx, topic)
+	t, err = r.registry.Open(ctx, topic)
 	if err != nil {
-		return 0, nil, err
+		return nil, 0, bounded, err
 	}
-	head, err := headOf(ctx, t)
+	end, err := headOf(ctx, t)
 	if err != nil {
-		return 0, nil, err
+		return nil, 0, bounded, err
 	}
-	bounded, ok := within(q.Query, head.Position)
+	bounded, ok := within(q.Query, end.Position)
 	if !ok {
-		return head.Position, nothing, nil
+		t = nil
 	}
-	return head.Position, events(ctx, t, bounded), nil
+	return t, end.Position, bounded, nil
 }
-
-func nothing(func(core.Event, error) bool) {}
 
 // lookAgain is how often Follow, while nothing happens, asks whether the topic is still there.
 const lookAgain = 5 * time.Second

@@ -112,7 +112,7 @@ func (c *collection) load() error {
 
 func (c *collection) reset() {
 	if c.open != nil {
-		c.open.Close()
+		_ = c.open.Close()
 	}
 	c.open, c.info, c.size, c.live, c.synced = nil, nil, 0, 0, false
 	c.entries, c.sorted = map[string]entry{}, nil

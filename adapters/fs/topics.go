@@ -158,7 +158,7 @@ func (t *Topics) Open(ctx context.Context, config core.TopicConfig, id string) (
 	}
 	log, err := segment.Open(ctx, files, options)
 	if err != nil {
-		files.Close()
+		_ = files.Close()
 		return nil, "", err
 	}
 	return log, log.ID(), nil

@@ -30,6 +30,9 @@ type options struct {
 	adapters    string // of the scale report
 	payloads    int    // events of its topic of real payloads
 	samples     int    // publishes whose times it takes
+
+	subscriptions int // of one topic
+	delivered     int // events of that topic
 }
 
 func main() {
@@ -48,6 +51,8 @@ func main() {
 	flag.StringVar(&o.adapters, "adapters", "memory,fs,blob,postgres", "which adapters the scale report covers")
 	flag.IntVar(&o.payloads, "payloads", 20_000, "events of the scale report's topic of real payloads")
 	flag.IntVar(&o.samples, "samples", 1000, "publishes whose times the scale report takes, each time")
+	flag.IntVar(&o.subscriptions, "subscriptions", 1000, "subscriptions of one topic")
+	flag.IntVar(&o.delivered, "delivered", 100_000, "events of the topic that has subscriptions")
 	flag.Parse()
 	fail(run(o))
 }
@@ -82,7 +87,7 @@ func run(o options) error {
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
 	fmt.Println("| what | measured | against | ratio | promised |")
 	fmt.Println("| --- | --- | --- | --- | --- |")
-	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)}})
+	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)}})
 }
 
 // row measures one or more lines of the table, in a directory of its own, and prints them.

@@ -22,7 +22,7 @@ import (
 func goHandlers() []projections.Handler { return nil }
 
 // newProjections folds a registry's topics into documents.
-func newProjections(registry *topics.Registry, documents core.Documents, log *slog.Logger) *projections.Projections {
+func newProjections(s settings, registry *topics.Registry, documents core.Documents, log *slog.Logger) *projections.Projections {
 	// One processor is kept back, where there are several, for those who publish and read.
 	engine := javascript.NewEngine(runtime.GOMAXPROCS(0) - 1)
 	return projections.New(projections.Config{
@@ -36,6 +36,7 @@ func newProjections(registry *topics.Registry, documents core.Documents, log *sl
 			return program, nil
 		},
 		Handlers:      goHandlers(),
+		Ran:           s.telemetry.Ran(),
 		ParseSchedule: func(text string) (projections.Schedule, error) { return trigger.ParseSchedule(text) },
 		Log:           log,
 	})

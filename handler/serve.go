@@ -38,6 +38,10 @@ func serve(ctx context.Context, p process) error {
 	stopping, stop := context.WithCancel(context.Background())
 	defer stop()
 	log := logging.New(p.stdout, s.log)
+	if s.telemetry, err = newTelemetry(ctx, s, p.getenv, log); err != nil {
+		return err
+	}
+	defer s.telemetry.Close()
 	app, err := newApplication(s, p.getenv, log, stopping)
 	if err != nil {
 		return err

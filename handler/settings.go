@@ -12,6 +12,7 @@ import (
 
 	"eventstore/core/topics"
 	"eventstore/handler/rest"
+	"eventstore/handler/telemetry"
 )
 
 // settings are what the environment says, checked.
@@ -27,6 +28,7 @@ type settings struct {
 	schedules  map[string]string // of the timers, by their settings' names
 	fsRoots    []string          // the directories that fs topics may lie under; none: everywhere
 	log        slog.Level
+	telemetry  *telemetry.Telemetry // nil is off
 }
 
 // store is where the instance's documents live, and what a topic without an adapter uses.

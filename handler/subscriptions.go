@@ -56,7 +56,8 @@ func newSubscriptions(s settings, registry *topics.Registry, documents core.Docu
 			}
 			return opened.Log, nil
 		},
-		Sender: webhook.New(webhook.Config{Policy: s.callbacks.policy}),
+		Sender: s.telemetry.Sender(webhook.New(webhook.Config{Policy: s.callbacks.policy})),
+		Served: s.telemetry.Served(),
 		Origin: s.callbacks.origin,
 		Retry:  s.callbacks.retry,
 		Log:    log,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 
+	"eventstore/handler/telemetry"
 	"eventstore/handler/trigger"
 )
 
@@ -14,14 +15,14 @@ const everySecond = "* * * * * *"
 
 // withTimers serves the timers that the host calls beside the API. Without the host nobody may
 // call them.
-func withTimers(api http.Handler, timers []trigger.Timer, log *slog.Logger) http.Handler {
+func withTimers(api http.Handler, timers []trigger.Timer, told *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	called, paths := trigger.Handler(timers, log), map[string]bool{}
 	for _, timer := range timers {
 		paths["/"+timer.Name] = true
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && paths[r.URL.Path] {
-			called.ServeHTTP(w, r)
+			called.ServeHTTP(w, told.Remote(r))
 			return
 		}
 		api.ServeHTTP(w, r)

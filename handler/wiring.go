@@ -34,25 +34,32 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 	if err != nil {
 		return nil, err
 	}
-	a := &application{storages: storages, documents: &lazyDocuments{open: storages.documents}}
+	a := &application{storages: storages, documents: &lazyDocuments{open: func(ctx context.Context) (core.Documents, error) {
+		documents, err := storages.documents(ctx)
+		return s.telemetry.Documents(s.store.adapter, documents), err
+	}}}
 	a.registry = topics.New(topics.Config{
 		Documents: a.documents,
-		Adapters:  storages.adapters,
+		Adapters:  s.telemetry.Adapters(storages.adapters),
 		Default:   s.store.adapter,
 		Setting:   func(name string) (string, bool) { value := getenv(name); return value, value != "" },
 		Log:       log,
 	})
 	a.callbacks = newSubscriptions(s, a.registry, a.documents, log)
-	a.projections = newProjections(a.registry, a.documents, log)
+	a.projections = newProjections(s, a.registry, a.documents, log)
 	a.timers = append(projectionTimers(a.projections, a.registry), deliverTimer(a.callbacks))
+	for i := range a.timers {
+		a.timers[i].Run = s.telemetry.Timer(a.timers[i].Name, a.timers[i].Run)
+	}
 	a.publisher = commands.New(a.registry, commands.Config{
 		Published: func(topic string, head core.Position) {
 			a.callbacks.Nudge(topic)
 			a.projections.Nudge(topic, head)
 		},
-		Log: log,
+		Observer: s.telemetry.Publishing(),
+		Log:      log,
 	})
-	a.handler = rest.New(rest.Config{
+	a.handler = s.telemetry.HTTP(rest.New(rest.Config{
 		Topics:        a.registry,
 		Publisher:     a.publisher,
 		Reader:        queries.New(a.registry, queries.Config{Log: log}),
@@ -65,10 +72,11 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 		Keys:          s.keys,
 		Loopback:      !s.underHost && s.loopback && len(s.keys) == 0,
 		Stopping:      stopping,
+		Metrics:       s.telemetry.Prometheus(),
 		Log:           log,
-	})
+	}))
 	if s.underHost {
-		a.handler = withTimers(a.handler, a.timers, log)
+		a.handler = withTimers(a.handler, a.timers, s.telemetry, log)
 	}
 	return a, nil
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	oteltrace "go.opentelemetry.io/otel/trace"
 )
 
 // New makes a logger of JSON lines.
@@ -51,17 +53,18 @@ func trace(values []string) string {
 	return fields[1]
 }
 
-// handler adds to each line what Request noted.
+// handler adds to each line what Request noted, and the span that the line belongs to where traces are recorded.
 type handler struct{ slog.Handler }
 
 func (h handler) Handle(ctx context.Context, record slog.Record) error {
-	if origin, ok := ctx.Value(originKey{}).(origin); ok {
-		if origin.invocation != "" {
-			record.AddAttrs(slog.String("invocation", origin.invocation))
-		}
-		if origin.trace != "" {
-			record.AddAttrs(slog.String("trace", origin.trace))
-		}
+	origin, _ := ctx.Value(originKey{}).(origin)
+	if origin.invocation != "" {
+		record.AddAttrs(slog.String("invocation", origin.invocation))
+	}
+	if span := oteltrace.SpanContextFromContext(ctx); span.IsValid() {
+		record.AddAttrs(slog.String("trace", span.TraceID().String()), slog.String("span", span.SpanID().String()))
+	} else if origin.trace != "" {
+		record.AddAttrs(slog.String("trace", origin.trace))
 	}
 	return h.Handler.Handle(ctx, record)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 
 	"eventstore/handler/logging"
 )
@@ -39,4 +40,13 @@ func TestALineNamesItsInvocationAndTrace(t *testing.T) {
 			require.Equal(t, 1, strings.Count(lines.String(), "\n"))
 		})
 	}
+}
+
+func TestALineNamesTheSpanItBelongsTo(t *testing.T) {
+	t.Parallel()
+	var lines bytes.Buffer
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{7: 2}})
+	ctx := logging.Request(t.Context(), http.Header{"Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, "X-Azure-Functions-Invocationid": {"a-1"}})
+	logging.New(&lines, slog.LevelInfo).InfoContext(trace.ContextWithSpanContext(ctx, span), "said")
+	require.Contains(t, lines.String(), `"invocation":"a-1","trace":"00000000000000000000000000000001","span":"0000000000000002"}`)
 }

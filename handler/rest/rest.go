@@ -39,6 +39,8 @@ type Config struct {
 	Keys []Key
 	// Loopback: the server listens there without keys, so web pages of other sites are kept away.
 	Loopback bool
+	// Metrics, where set, answers GET /metrics.
+	Metrics http.Handler
 	// Streams bounds the answers that last at any time: streams, and what waits for something to happen. Default 1000.
 	Streams int
 	// Stopping, when done, ends streams and waits, so that the server can stop. Default: never.
@@ -130,6 +132,9 @@ func (a *api) guard(r *http.Request) *problem {
 // endpoint serves a route to those who may.
 func (a *api) endpoint(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if w, ok := w.(observer); ok {
+			w.Answers(route.Pattern, r.PathValue("topic"))
+		}
 		if p := a.authority.check(r, route.Role, r.PathValue("topic")); p != nil {
 			a.fail(w, r, p)
 			return

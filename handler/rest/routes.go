@@ -61,6 +61,9 @@ func (a *api) mux() *http.ServeMux {
 	for _, route := range Routes() {
 		mux.Handle(route.Method+" "+route.Pattern, a.endpoint(route))
 	}
+	if a.Metrics != nil {
+		mux.Handle(metricsRoute.Method+" "+metricsRoute.Pattern, a.endpoint(metricsRoute))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, noRoute(mux, r)) })
 	return mux
 }

@@ -4,10 +4,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventstore/handler/logging"
 )
 
 // Handler answers the host's calls of the timers: POST /{Name} runs one and answers 200
@@ -18,10 +19,10 @@ func Handler(timers []Timer, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	for _, timer := range timers {
 		mux.HandleFunc("POST /"+timer.Name, func(w http.ResponseWriter, r *http.Request) {
-			log := log.With("invocation", invocationID(r.Header), "trace", traceID(r.Header))
+			ctx := logging.Request(r.Context(), r.Header)
 			tick := readTick(http.MaxBytesReader(w, r.Body, maxEnvelope))
-			log.DebugContext(r.Context(), "timer called", "timer", timer.Name, "pastDue", tick.IsPastDue, "last", tick.ScheduleStatus.Last)
-			reply(w, timer.run(r.Context(), log))
+			log.DebugContext(ctx, "timer called", "timer", timer.Name, "pastDue", tick.IsPastDue, "last", tick.ScheduleStatus.Last)
+			reply(w, timer.run(ctx, log))
 		})
 	}
 	return mux
@@ -70,19 +71,3 @@ func readTick(body io.Reader) (found tick) {
 }
 
 var lenient = []json.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), json.MatchCaseInsensitiveNames(true)}
-
-// invocationID is the host's name for this call. A caller from outside could send one of its own,
-// which stands before the host's.
-func invocationID(header http.Header) string {
-	sent := strings.Join(header.Values("X-Azure-Functions-InvocationId"), ",")
-	return strings.TrimSpace(sent[strings.LastIndexByte(sent, ',')+1:])
-}
-
-// traceID is the second field of a W3C traceparent: 00-{trace}-{parent}-{flags}.
-func traceID(header http.Header) string {
-	fields := strings.Split(header.Get("traceparent"), "-")
-	if len(fields) < 4 {
-		return ""
-	}
-	return fields[1]
-}

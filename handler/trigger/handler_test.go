@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventstore/handler/logging"
 	"eventstore/handler/trigger"
 )
 
@@ -79,10 +80,10 @@ func TestTheEnvelopeIsReadLeniently(t *testing.T) {
 			t.Parallel()
 			ran := false
 			var lines bytes.Buffer
-			log := slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			log := logging.New(&lines, slog.LevelDebug)
 			requireReply(t, call(t, log, "POST", "/project", tt.body, func(context.Context) error { ran = true; return nil }), 200)
 			require.True(t, ran)
-			require.Contains(t, lines.String(), `"invocation":"0193a1f2","trace":"4bf92f3577b34da6a3ce929d0e0e4736","timer":"project","pastDue":`+tt.pastDue+`,"last":"`+tt.last+`"`)
+			require.Contains(t, lines.String(), `"timer":"project","pastDue":`+tt.pastDue+`,"last":"`+tt.last+`","invocation":"0193a1f2","trace":"4bf92f3577b34da6a3ce929d0e0e4736"`)
 		})
 	}
 }

@@ -29,7 +29,7 @@ var allowed = []struct {
 	{"adapters/blob", []string{"core", "adapters/segment"}},
 	{"adapters/*", []string{"core"}},
 	{"handler", []string{"core", "core/*", "adapters/*", "handler/*", "functions", "infra/*"}},
-	{"handler/trigger", nil},
+	{"handler/trigger", []string{"handler/logging"}},
 	{"handler/logging", nil},
 	{"handler/*", []string{"core", "core/*", "handler/logging"}},
 	{"functions", nil},

@@ -69,6 +69,14 @@ func (p *process) end() {
 	p.command.Wait()
 }
 
+// interrupt ends the process as a user does, and waits for it.
+func (p *process) interrupt() error {
+	if err := p.command.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	return p.command.Wait()
+}
+
 // createTopic registers a topic that has only a name.
 func (p *process) createTopic(name string) error {
 	return p.post("/topics", "application/json", strings.NewReader(`{"name":"`+name+`"}`))

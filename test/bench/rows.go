@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -131,52 +132,61 @@ func concatenated(dir string) (string, error) {
 	})
 }
 
-// openRow: a new process opens a log and reads one event in its middle, for a small and for a large log.
+// openRow: a new process opens a log and reads one event in its middle, for a small and for a large log by turns.
 func openRow(o options, dir string) error {
-	var took, memory [2]float64
-	for i, events := range []int{o.small, o.events} {
-		store := "fs:" + filepath.Join(dir, fmt.Sprint(events))
-		writer, err := startApp(o, store)
-		if err != nil {
-			return err
-		}
-		if err = writer.createTopic("bench"); err == nil {
-			err = writer.fill("bench", events)
-		}
-		writer.end()
-		if err != nil {
-			return err
-		}
-		if took[i], memory[i], err = openAndSeek(o, store, events/2); err != nil {
+	sizes := [2]int{o.small, o.events}
+	var took [2][]time.Duration
+	var memory [2][]float64
+	store := func(events int) string { return "fs:" + filepath.Join(dir, fmt.Sprint(events)) }
+	for _, events := range sizes {
+		if err := fillStore(o, store(events), events); err != nil {
 			return err
 		}
 	}
+	for round := range 6*o.rounds + 1 { // the first warms up
+		for i, events := range sizes {
+			one, resident, err := openAndSeek(o, store(events), events/2)
+			if err != nil {
+				return err
+			}
+			if round > 0 {
+				took[i], memory[i] = append(took[i], one), append(memory[i], resident)
+			}
+		}
+	}
+	small, large := milliseconds(median(took[0])), milliseconds(median(took[1]))
 	line(fmt.Sprintf("open a log of %d events of %d bytes and read one in its middle, fs", o.events, len(event)),
-		fmt.Sprintf("%.2f ms, %.0f MiB resident", took[1], memory[1]),
-		fmt.Sprintf("%d events: %.2f ms, %.0f MiB", o.small, took[0], memory[0]), took[1]/took[0], "≤ 2, ≤ 100 MiB")
+		fmt.Sprintf("%.2f ms, %.0f MiB resident", large, median(memory[1])),
+		fmt.Sprintf("%d events: %.2f ms, %.0f MiB", o.small, small, median(memory[0])), large/small, "≤ 2, ≤ 100 MiB")
 	return nil
 }
 
-// openAndSeek is the median over new processes of the time of the first read, and the memory after it.
-func openAndSeek(o options, store string, position int) (milliseconds, mebibytes float64, err error) {
-	var took []time.Duration
-	for range 4*o.rounds + 1 {
-		reader, err := startApp(o, store)
-		if err != nil {
-			return 0, 0, err
-		}
-		begun := time.Now()
-		_, err = stream(reader.host, fmt.Sprintf("/topics/bench/events/%d", position), "application/json")
-		took = append(took, time.Since(begun))
-		if err == nil {
-			mebibytes, err = reader.mebibytes()
-		}
-		reader.end()
-		if err != nil {
-			return 0, 0, err
-		}
+// fillStore makes a log of so many events by a process that then ends in order.
+func fillStore(o options, store string, events int) error {
+	writer, err := startApp(o, store)
+	if err != nil {
+		return err
 	}
-	return float64(median(took).Microseconds()) / 1000, mebibytes, nil
+	if err = writer.createTopic("bench"); err == nil {
+		err = writer.fill("bench", events)
+	}
+	return errors.Join(err, writer.interrupt())
+}
+
+// openAndSeek is the time of the first read of a new process, and the mebibytes that it then has resident.
+func openAndSeek(o options, store string, position int) (took time.Duration, resident float64, err error) {
+	reader, err := startApp(o, store)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer reader.end()
+	begun := time.Now()
+	if _, err = stream(reader.host, fmt.Sprintf("/topics/bench/events/%d", position), "application/json"); err != nil {
+		return 0, 0, err
+	}
+	took = time.Since(begun)
+	resident, err = reader.mebibytes()
+	return took, resident, err
 }
 
 // startRow: from the start of the process to its first answer on GET /.

@@ -9,7 +9,7 @@ const (
 	// aloneAppends and sharedAppends are how many appends an instance makes in a row before it pauses: where it has
 	// met no other instance lately, and where it has. There a turn also ends after sharedTurn, so that slow
 	// appends make short rows: what waits meanwhile is the next batch.
-	aloneAppends, sharedAppends = 512, 8
+	aloneAppends, sharedAppends = 128, 8
 	sharedTurn                  = 100 * time.Millisecond
 	// sharedFor is how long another instance counts as being there after it was met.
 	sharedFor = 10 * time.Second
@@ -27,7 +27,8 @@ const (
 
 // turns makes the instances that append to one log take turns. Whoever appended last needs no reading
 // before it appends again, so that under a steady load it always wins: the others would starve. So an
-// instance pauses after so many appends in a row. Alone, that costs it about 3 % of the time.
+// instance pauses after so many appends in a row. Alone, that costs it about 3 % of the time; it can't know that it
+// is alone, since one that always wins meets nobody.
 type turns struct {
 	took  time.Duration // the last append
 	ended time.Time     // the last append
@@ -57,15 +58,18 @@ func (t *turns) lost() {
 // pause is the shortest.
 func (t *turns) pause() time.Duration { return min(pauseAppends*t.took, slowestPause) }
 
+// shares reports whether another instance was met lately.
+func (t *turns) shares() bool { return !t.met.IsZero() && time.Since(t.met) < sharedFor }
+
 // most is how many appends in a row are a turn.
 func (t *turns) most() int {
-	if t.met.IsZero() || time.Since(t.met) >= sharedFor {
+	if !t.shares() {
 		return aloneAppends
 	}
 	return int(min(max(sharedTurn/max(t.took, 1), 1), sharedAppends))
 }
 
-// yield pauses if it is others' turn: one time of two as short as can be, and the longer the more rarely.
+// yield pauses if it is others' turn: mostly as short as can be, and the longer the more rarely.
 func (t *turns) yield() {
 	if t.row < t.most() {
 		return
@@ -75,8 +79,11 @@ func (t *turns) yield() {
 	if pause < shortestPause {
 		return
 	}
-	longest := max(pause, longestPause)
-	for doublings := 0; doublings < pauseDoublings && rand.IntN(2) == 0; doublings++ {
+	longest, odds := max(pause, longestPause), 4
+	if t.shares() {
+		odds = 2
+	}
+	for doublings := 0; doublings < pauseDoublings && rand.IntN(odds) == 0; doublings++ {
 		pause *= 2
 	}
 	time.Sleep(min(pause, longest))

@@ -98,6 +98,7 @@ func move(t *testing.T, store string, to map[string]any) (kills int) {
 			kills++
 			continue
 		}
+		require.Eventually(t, p.Ended, 10*time.Minute, 10*time.Millisecond, "the move does not end") // it copies all, on however busy a machine
 		code := p.Wait(t)
 		require.Zero(t, code, p.Output())
 		require.Contains(t, p.Output(), "publishing waited")

@@ -2,10 +2,12 @@
 # line, and when its input ends, because the test closed it or died, it stops the server and removes what
 # the server wrote. So no server outlives its test, however the test ends.
 #
-# usage: sh keeper.sh postgres|azurite DIR PORT PROGRAM
-#   DIR is a directory of the server's own; PROGRAM is PostgreSQL's bin directory or Azurite's main.js
+# usage: sh keeper.sh postgres|azurite DIR PORT PROGRAM [OPTION…]
+#   DIR is a directory of the server's own; PROGRAM is PostgreSQL's bin directory or Azurite's main.js; OPTIONs are
+#   more of Azurite's
 kind=$1 dir=$2 port=$3 program=$4
 log=$dir/log
+shift 4
 cd "$dir" || exit 1
 
 start_postgres() {
@@ -21,9 +23,9 @@ start_postgres() {
 stop_postgres() { "$program/pg_ctl" --pgdata=data --mode=fast --wait stop >>"$log" 2>&1; }
 crash_postgres() { "$program/pg_ctl" --pgdata=data --mode=immediate --wait stop >>"$log" 2>&1; }
 
-start_azurite() {
+start_azurite() { # with the OPTIONs as arguments
 	node "$program" --blobHost 127.0.0.1 --blobPort "$port" --location data \
-		--skipApiVersionCheck --disableTelemetry --silent >>"$log" 2>&1 </dev/null &
+		--skipApiVersionCheck --disableTelemetry --silent "$@" >>"$log" 2>&1 </dev/null &
 	pid=$!
 }
 
@@ -32,7 +34,7 @@ stop_azurite() { [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null && wait "$pid" 2
 
 while read -r word; do
 	case $word in start | stop | crash) ;; *) echo "unknown word $word" && continue ;; esac
-	if "${word}_$kind"; then echo ok; else echo "$word: $(tail -n 3 "$log" | tr '\n' ' ')"; fi
+	if "${word}_$kind" "$@"; then echo ok; else echo "$word: $(tail -n 3 "$log" | tr '\n' ' ')"; fi
 done
 "stop_$kind"
 cd / && rm -rf "$dir"

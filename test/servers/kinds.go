@@ -75,7 +75,7 @@ func postgresOwner() (*syscall.Credential, error) {
 const azuriteKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 // startAzurite starts the blob service of the Azurite that test/package-lock.json pins.
-func startAzurite() (*Server, error) {
+func startAzurite(options ...string) (*Server, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func startAzurite() (*Server, error) {
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("Azurite is not installed: run `npm ci` in %s", filepath.Join(root, "test"))
 	}
-	server, err := start("azurite", program, nil)
+	server, err := start("azurite", program, nil, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (s *Server) Close() error {
 
 // start has a server kept: kind and program are what keeper.sh takes, and owner is the
 // user to run as, nil for this one.
-func start(kind, program string, owner *syscall.Credential) (*Server, error) {
+func start(kind, program string, owner *syscall.Credential, options ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "eventstore-"+kind+"-")
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func start(kind, program string, owner *syscall.Credential) (*Server, error) {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(host)
-	keeper := exec.Command("sh", "-c", keeperScript, "keeper", kind, dir, port, program)
+	keeper := exec.Command("sh", append([]string{"-c", keeperScript, "keeper", kind, dir, port, program}, options...)...)
 	// Of its own session, so that Ctrl-C at a terminal reaches the test, and the test's end reaches it.
 	keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: owner}
 	server := &Server{Host: host, keeper: keeper}

@@ -22,7 +22,7 @@ const (
 
 var (
 	ownPostgres = sync.OnceValues(startPostgres)
-	ownBlob     = sync.OnceValues(startAzurite)
+	ownBlob     = sync.OnceValues(func() (*Server, error) { return startAzurite() })
 )
 
 // Postgres is the URL of a PostgreSQL server with the role postgres, a superuser, that
@@ -60,7 +60,7 @@ func NewPostgres(t testing.TB) *Server {
 // NewBlob starts an Azurite for this test alone, to be stopped and started.
 func NewBlob(t testing.TB) *Server {
 	t.Helper()
-	return forTest(t, startAzurite)
+	return forTest(t, func() (*Server, error) { return startAzurite() })
 }
 
 func forTest(t testing.TB, start func() (*Server, error)) *Server {

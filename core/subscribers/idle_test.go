@@ -32,8 +32,8 @@ func TestIdleSubscriptionsCostNothing(t *testing.T) {
 		require.NoError(t, s.Deliver(t.Context()))
 		require.EqualValues(t, n+1, sender.events.Load())
 	}
-	require.LessOrEqual(t, flaky.Writes.Load()-writes, int64(30*2), "the one that is concerned takes its lease and records what it has delivered")
-	require.LessOrEqual(t, reads.reads.Load()-before, int64(30*3), "all share what was read of the log")
+	require.LessOrEqual(t, flaky.Writes.Load()-writes, int64(30*10), "the one that is concerned takes its lease and records what it has delivered")
+	require.LessOrEqual(t, reads.reads.Load()-before, int64(30*10), "all share what was read of the log")
 	found := status(t, s, subscribe(t, s, subscribers.Request{Callback: "https://example.com/3", Item: core.Item{Subjects: []string{"s3"}}}).ID)
 	require.Zero(t, found.Lag, "what is not for it counts as passed")
 	require.EqualValues(t, 61, found.Next)

@@ -32,6 +32,10 @@ type Topics struct {
 // would take longer than another read.
 const openSize = 128 << 10
 
+// readSize is how much a long read asks for at once: what a processor's cache holds while it is read,
+// checked and sent. Files are near, so that more reads cost little.
+const readSize = 256 << 10
+
 const (
 	topicsDirectory = "topics"
 	createOption    = "createDirIfNotExist"
@@ -152,6 +156,9 @@ func (t *Topics) Open(ctx context.Context, config core.TopicConfig, id string) (
 	options.ID = id
 	if options.OpenSize == 0 {
 		options.OpenSize = openSize
+	}
+	if options.ReadSize == 0 {
+		options.ReadSize = readSize
 	}
 	if options.Log == nil && t.Log != nil {
 		options.Log = t.Log.With("topic", config.Name)

@@ -180,11 +180,36 @@ func TestRealPayloadsAreReadBackByteForByte(t *testing.T) {
 		posted.JSON(t, &page)
 		requireSame(t, both, page.Events)
 
+		for _, query := range []string{"", "from=100&limit=150", "direction=backward&from=200&limit=77", "from=400", "type=issues,push&limit=20",
+			"from=300&since=2020-01-01T00:00:00Z", "until=2020-01-01T00:00:00Z"} {
+			requireLinesOfPages(t, server, query)
+		}
+
 		requireChain(t, server, all)
 		repeated := server.Do(t, "POST", "/topics/github/events", "["+joined(all[:20])+"]", "Content-Type", "application/json")
 		require.Equal(t, 200, repeated.Status, repeated.Body)
 		require.Equal(t, 20, strings.Count(repeated.Body, `"duplicate":true`), repeated.Body)
 	})
+}
+
+// requireLinesOfPages compares a query's answer as NDJSON with its page's events: the same bytes.
+func requireLinesOfPages(t *testing.T, server *app.Server, query string) {
+	t.Helper()
+	lines := server.Do(t, "GET", "/topics/github/events?"+query, nil, "Accept", "application/x-ndjson")
+	require.Equal(t, 200, lines.Status, lines.Body)
+	if !strings.Contains(query, "limit=") {
+		query += "&limit=10000"
+	}
+	answer := server.Do(t, "GET", "/topics/github/events?"+strings.TrimPrefix(query, "&"), nil)
+	require.Equal(t, 200, answer.Status, answer.Body)
+	var page struct{ Events []jsontext.Value }
+	answer.JSON(t, &page)
+	var want strings.Builder
+	for _, e := range page.Events {
+		want.Write(e)
+		want.WriteByte('\n')
+	}
+	require.True(t, want.String() == lines.Body, "?%s: %d bytes of lines, %d of events", query, len(lines.Body), want.Len())
 }
 
 // requireByEach queries by every value that the payloads have.

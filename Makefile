@@ -8,7 +8,7 @@ NORACE  := modernc.org/...=-race=false
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build package zip test check tools lint bench
+.PHONY: help run build package zip test check tools lint bench faults
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -21,6 +21,7 @@ import (
 	"eventstore/adapters/segment"
 	"eventstore/core"
 	"eventstore/core/coretest"
+	"eventstore/test/faults/report"
 )
 
 // answer is what a fault answers a request with: a status and code, or an error.
@@ -111,7 +112,14 @@ func eachFault(t *testing.T, operations []string, test func(*testing.T, *fault))
 					continue
 				}
 				f := &fault{operation: operation, answer: a, sent: sent}
-				t.Run(f.String(), func(t *testing.T) { t.Parallel(); test(t, f) })
+				t.Run(f.String(), func(t *testing.T) {
+					t.Parallel()
+					row := report.Begin(t, "spoiled answers", "blob")
+					test(t, f)
+					if f.hasStruck() {
+						row.Inject(1)
+					}
+				})
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventstore/test/app"
+	"eventstore/test/faults/report"
 	"eventstore/test/servers"
 )
 
@@ -62,11 +63,13 @@ func TestATopicMovesBetweenAllStoragesWhileItIsPublishedTo(t *testing.T) {
 	cluster[0].CreateTopic(t, config)
 
 	load := publish(t, cluster)
+	load.ledger.Row = report.Begin(t, "moves that are killed", "fs, blob, postgres")
 	for stop, adapter := range route[1:] {
 		load.awaitMore(t, 200)
 		to := place(t, adapter, stop+1)
 		kills := move(t, store, to)
-		load.awaitMore(t, 200)
+		load.ledger.Row.Inject(1 + kills)
+		load.ledger.Row.Recover(func() { load.awaitMore(t, 200) })
 		t.Logf("%s to %s: the move was killed %d times; the slowest publish so far took %s", route[stop], adapter, kills, load.slowest())
 	}
 	load.stop()

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventstore/test/app"
+	"eventstore/test/faults/report"
 )
 
 // status is what the test looks at of GET /projections/{name}.
@@ -38,11 +39,17 @@ func TestARebuildOutlivesKills(t *testing.T) {
 	publishOrders(t, server, events, documents)
 	before := await(t, server, func(s status) bool { return s.State == "running" && marks(t, server, events)["old"] == documents })
 	put(t, server, "new", 200)
+	row := report.Begin(t, "kills during a rebuild", "fs")
+	row.Acknowledge(events)
 	for range kills {
 		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // the moment of the kill is what varies
 		server.Process.Kill()
-		server = app.Local(t, settings...)
-		seen := marks(t, server, 0)
+		row.Inject(1)
+		var seen map[string]int
+		row.Recover(func() {
+			server = app.Local(t, settings...)
+			seen = marks(t, server, 0)
+		})
 		require.True(t, seen["old"] == documents && len(seen) == 1 || seen["new"] == documents && len(seen) == 1, "a reader saw %v", seen)
 	}
 	after := await(t, server, func(s status) bool { return s.Rebuild == nil })

@@ -4,7 +4,6 @@ package races_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventstore/test/app"
+	"eventstore/test/faults/report"
 )
 
 const (
@@ -20,15 +20,12 @@ const (
 	publishers = 64
 )
 
-// long reports whether the long forms of tests were asked for, with EVENTSTORE_TEST_LONG=1.
-func long() bool { return os.Getenv("EVENTSTORE_TEST_LONG") != "" }
-
 // everywhere runs a test with four processes on one store, and one topic of each kind of storage that
 // processes share.
 //
 // share is the part of a test's usual size that this storage gets in a short run: processes that race on Azurite
 // conflict at nearly every append.
-func everywhere(t *testing.T, test func(t *testing.T, servers []*app.Server, share func(n int) int)) {
+func everywhere(t *testing.T, class string, test func(t *testing.T, row *report.Row, servers []*app.Server, share func(n int) int)) {
 	t.Parallel()
 	for _, storage := range app.Storages() {
 		if storage.Adapter == "memory" {
@@ -44,8 +41,8 @@ func everywhere(t *testing.T, test func(t *testing.T, servers []*app.Server, sha
 			}
 			registration["name"] = "orders"
 			servers[0].CreateTopic(t, registration)
-			test(t, servers, func(n int) int {
-				if storage.Adapter == "blob" && !long() {
+			test(t, report.Begin(t, class, storage.Adapter), servers, func(n int) int {
+				if storage.Adapter == "blob" && !report.Long() {
 					return n / 10
 				}
 				return n
@@ -72,12 +69,11 @@ func together(n int, run func(i int)) {
 }
 
 func TestManyPublishersInManyProcessesKeepOneOrder(t *testing.T) {
-	everywhere(t, func(t *testing.T, servers []*app.Server, share func(int) int) {
-		each := 30
-		if long() {
-			each = 500
-		}
+	everywhere(t, "racing writers", func(t *testing.T, row *report.Row, servers []*app.Server, share func(int) int) {
+		each := report.Times(30, 500)
 		ledger := app.NewLedger("orders", 200)
+		ledger.Row = row
+		row.Inject(publishers) // each races all others
 		together(publishers, func(i int) {
 			for n := range share(each) {
 				if status := ledger.Publish(t, servers[i%processes], 1+(i+n)%3); status != 201 {
@@ -120,7 +116,7 @@ func publish(t *testing.T, server *app.Server, body string, header ...string) (s
 }
 
 func TestAnIDRepeatedFromEverywhereIsStoredOnce(t *testing.T) {
-	everywhere(t, func(t *testing.T, servers []*app.Server, share func(int) int) {
+	everywhere(t, "repeated ids", func(t *testing.T, row *report.Row, servers []*app.Server, share func(int) int) {
 		ids := share(100)
 		var mu sync.Mutex
 		places := map[string]int64{}
@@ -143,6 +139,8 @@ func TestAnIDRepeatedFromEverywhereIsStoredOnce(t *testing.T) {
 				mu.Unlock()
 			}
 		})
+		row.Inject(16 * ids)
+		row.Acknowledge(ids)
 		require.Len(t, firsts, ids)
 		for id, n := range firsts {
 			require.Equal(t, 1, n, "%s was new to %d publishers", id, n)
@@ -154,11 +152,8 @@ func TestAnIDRepeatedFromEverywhereIsStoredOnce(t *testing.T) {
 
 // Of eight publishers with the same condition, two in each process, exactly one wins each round.
 func TestOfRacingPublishesWithOneConditionOneWins(t *testing.T) {
-	everywhere(t, func(t *testing.T, servers []*app.Server, share func(int) int) {
-		rounds := 150
-		if long() {
-			rounds = 1000
-		}
+	everywhere(t, "racing conditions", func(t *testing.T, row *report.Row, servers []*app.Server, share func(int) int) {
+		rounds := report.Times(150, 1000)
 		for round := range share(rounds) {
 			body, header := condition(round)
 			var mu sync.Mutex
@@ -173,6 +168,8 @@ func TestOfRacingPublishesWithOneConditionOneWins(t *testing.T) {
 		}
 		var page struct{ Events []jsontext.Value }
 		servers[0].Do(t, "GET", "/topics/orders/events?limit=10000", nil).JSON(t, &page)
+		row.Inject(share(rounds))
+		row.Acknowledge(len(page.Events))
 		require.Len(t, page.Events, share(rounds))
 		t.Logf("rounds %d with %d racers, winners %d", share(rounds), 2*processes, len(page.Events))
 	})

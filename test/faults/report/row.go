@@ -42,6 +42,7 @@ type Row struct {
 // Begin starts a row, which is written when the test has ended: as failed, if it has failed.
 func Begin(t testing.TB, class, adapter string) *Row {
 	t.Helper()
+	seed() // read from the environment, so that a result with another seed is not taken from go test's cache, without its row
 	r := &Row{Class: class, Adapter: adapter, Test: t.Name(), Figures: map[string]int{}}
 	t.Cleanup(func() {
 		r.Failed = t.Failed()

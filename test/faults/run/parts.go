@@ -10,6 +10,11 @@ type part struct {
 var parts = []part{
 	{"./test/faults", ".", []string{"kill -9", "failing system calls", "full disk", "truncation", "bit flip"}},
 	{"./test/linearizability", ".", []string{"linearizability", "linearizability under faults", "seeded bugs"}},
+	{"./test/model", ".", []string{"random sequences"}},
+	{"./test/races", ".", []string{"racing writers", "repeated ids", "racing conditions"}},
+	{"./test/moving", ".", []string{"moves that are killed"}},
+	{"./test/projections", "Kills", []string{"kills during a rebuild"}},
+	{"./adapters/blob", "Spoiled", []string{"spoiled answers"}},
 	{"./test/outcomes", ".", []string{"cut connections", "restarted storage"}},
 }
 

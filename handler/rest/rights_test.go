@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -118,6 +119,26 @@ func TestEachRoleMayDoWhatIsItsOwn(t *testing.T) {
 			}
 			require.False(t, strings.Contains(a.log.String(), "secret of"), "the log holds a key")
 		})
+	}
+}
+
+// Metrics are served in local mode alone, where a configuration has them.
+func TestMetricsAreForReadersOfAll(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	a.config.Keys = keysOf(callers)
+	a.config.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	a.handler = rest.New(a.config)
+	for _, grants := range callers {
+		got := httptest.NewRecorder()
+		request := httptest.NewRequestWithContext(t.Context(), "GET", "http://localhost/metrics", nil)
+		request.Header.Set("x-functions-key", secretOf(grants))
+		a.handler.ServeHTTP(got, request)
+		want := map[bool]int{true: 204, false: 403}[may(grants, rest.Reader, "")]
+		if grants == nil {
+			want = 401
+		}
+		require.Equal(t, want, got.Code, "%v", grants)
 	}
 }
 

@@ -33,6 +33,8 @@ var allowed = []struct {
 	{"handler/logging", nil},
 	{"handler/*", []string{"core", "core/*", "handler/logging"}},
 	{"functions", nil},
+	{"examples/*", nil},
+	{"infra/*", nil},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"eventstore/test/bench/report"
 )
 
 // options say how much is measured.
@@ -26,6 +28,7 @@ type options struct {
 	small       int // of the small one
 	stream      int // events of the log that is read as NDJSON
 	rows        string
+	json        string // the report's file
 	scale       bool
 	adapters    string // of the scale report
 	payloads    int    // events of its topic of real payloads
@@ -47,6 +50,7 @@ func main() {
 	flag.IntVar(&o.small, "small", 10_000, "events of the small log")
 	flag.IntVar(&o.stream, "stream", 300_000, "events of the log that is read as NDJSON")
 	flag.StringVar(&o.rows, "rows", "publish,postgres,blob,contend,read,open,start", "which rows to measure")
+	flag.StringVar(&o.json, "json", "build/bench.json", "the report: its sections of the rows that are measured are replaced")
 	flag.BoolVar(&o.scale, "scale", false, "report on long topics instead: publishing, opening and memory on every adapter")
 	flag.StringVar(&o.adapters, "adapters", "memory,fs,blob,postgres", "which adapters the scale report covers")
 	flag.IntVar(&o.payloads, "payloads", 20_000, "events of the scale report's topic of real payloads")
@@ -85,9 +89,12 @@ func run(o options) error {
 		o.events = 10_000_000
 	}
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
-	fmt.Println("| what | measured | against | ratio | promised |")
-	fmt.Println("| --- | --- | --- | --- | --- |")
-	return each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)}})
+	fmt.Print(report.Head)
+	err = each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)}})
+	if err != nil {
+		return err
+	}
+	return summary(o)
 }
 
 // row measures one or more lines of the table, in a directory of its own, and prints them.
@@ -105,7 +112,7 @@ func each(o options, dir string, rows []row) error {
 		if err := os.Mkdir(own, 0o755); err != nil {
 			return err
 		}
-		if err := row.measure(o, own); err != nil {
+		if err := record(o, row.name, func() error { return row.measure(o, own) }); err != nil {
 			return fmt.Errorf("%s: %w", row.name, err)
 		}
 		if err := os.RemoveAll(own); err != nil {
@@ -113,9 +120,4 @@ func each(o options, dir string, rows []row) error {
 		}
 	}
 	return nil
-}
-
-// line prints one line of the table.
-func line(what, measured, against string, ratio float64, promised string) {
-	fmt.Printf("| %s | %s | %s | %.2f | %s |\n", what, measured, against, ratio, promised)
 }

@@ -88,6 +88,26 @@ func TestATailTornAtAnyByteIsCutBehindTheLastWholeRequest(t *testing.T) {
 	}
 }
 
+// A power cut may leave a file as long as an append made it, with zeros where its data did not come to: wherever they begin, be it at
+// the newline of a line that is whole, they are cut with what they belong to.
+func TestATailThatEndsInZerosIsCutWhereverTheyBegin(t *testing.T) {
+	t.Parallel()
+	files := segmenttest.NewMemory()
+	log := open(t, files, segment.Options{})
+	before := short(t, log, 1)
+	kept := len(text(before))
+	short(t, log, 2)
+	all := files.File(firstSegment)
+	for data := kept; data < len(all); data++ {
+		torn := files.Copy()
+		torn.SetFile(firstSegment, append(slices.Clone(all[:data]), make([]byte, len(all)-data)...))
+		reopened := open(t, torn, segment.Options{Log: slog.New(slog.DiscardHandler)})
+		require.Equal(t, before, coretest.Lines(t, reopened, core.Query{}), "zeros from %d on", data)
+		require.Len(t, torn.File(firstSegment), kept)
+		requests(t, reopened, 1)
+	}
+}
+
 func TestAClosingLineTornAtAnyByteIsCut(t *testing.T) {
 	t.Parallel()
 	files := segmenttest.NewMemory()

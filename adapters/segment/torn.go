@@ -60,7 +60,8 @@ func (l *Log) keep(ctx context.Context, torn []byte) (name string, err error) {
 
 // checkTorn reports why what stands behind the last whole request can't be the beginning of an
 // append that was interrupted: such a beginning is made of whole lines and a part of one, and
-// behind it, where a power cut left the file longer than its data, of zero bytes.
+// behind it, where a power cut left the file longer than its data, of zero bytes. They may stand for no more than the
+// last newline: no single bit that rots makes a zero of it.
 func (l *Log) checkTorn(torn []byte) error {
 	whole := bytes.LastIndexByte(torn, '\n') + 1
 	chain, position := core.NewChain(l.end.head.Hash), l.end.head.Position
@@ -72,7 +73,7 @@ func (l *Log) checkTorn(torn []byte) error {
 		position = one.position
 	}
 	rest := torn[whole:]
-	if end := endedLine(chain, rest); end >= 0 {
+	if end := endedLine(chain, rest); end >= 0 && len(bytes.Trim(rest[end:], "\x00")) > 0 {
 		return fmt.Errorf("a whole line is followed by %q, not by a newline", clip(rest[end:]))
 	}
 	part := bytes.TrimRight(rest, "\x00")

@@ -25,7 +25,7 @@ import (
 // what a process serves of a file it has either written and fsynced, or fsynced under that
 // lock. So nothing that was read is ever cut.
 type Files struct {
-	root *os.Root
+	disk disk
 	lock *fileLock
 	open func(name string) (file, error) // opens to read and write; one that fails, in tests
 
@@ -41,16 +41,6 @@ var (
 	_ segment.Cutter = (*Files)(nil)
 )
 
-// file is what is needed of an open file.
-type file interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-	Stat() (fs.FileInfo, error)
-	Sync() error
-	Truncate(size int64) error
-}
-
 const (
 	lockName = "lock"
 	// temporary is the directory of files that are being written. What a crash left there is removed
@@ -65,24 +55,29 @@ func OpenFiles(dir string) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openFilesOn(directory{root}, dir), nil
+}
+
+// openFilesOn opens the files of a disk, with their lock in the directory dir.
+func openFilesOn(disk disk, dir string) *Files {
 	f := &Files{
-		root:  root,
+		disk:  disk,
 		lock:  &fileLock{held: make(chan struct{}, 1), file: flock.New(filepath.Join(dir, lockName))},
 		files: map[string]*handle{},
 		ends:  map[string]int64{},
 	}
-	f.open = func(name string) (file, error) { return root.OpenFile(filepath.FromSlash(name), os.O_RDWR, 0) }
+	f.open = func(name string) (file, error) { return disk.OpenFile(name, os.O_RDWR) }
 	f.sweep(time.Now().Add(-abandoned))
-	return f, nil
+	return f
 }
 
 // sweep removes what a crash left of files that were being written, if it is older than that. It is
 // tidying: what can't be removed stays.
 func (f *Files) sweep(before time.Time) {
-	entries, _ := fs.ReadDir(f.root.FS(), temporary)
+	entries, _ := fs.ReadDir(f.disk.FS(), temporary)
 	for _, entry := range entries {
 		if info, err := entry.Info(); err == nil && info.ModTime().Before(before) {
-			_ = f.root.Remove(filepath.Join(temporary, entry.Name()))
+			_ = f.disk.Remove(temporary + "/" + entry.Name())
 		}
 	}
 }
@@ -94,7 +89,7 @@ func (f *Files) Close() error {
 	for name := range f.files {
 		f.evict(name)
 	}
-	return f.root.Close()
+	return f.disk.Close()
 }
 
 // Append writes data at the end of a file, durably, if its length is at. A write that fails is
@@ -249,7 +244,7 @@ func (f *Files) Create(ctx context.Context, name string, data []byte) error {
 		return err
 	}
 	defer unlock()
-	switch _, err := f.root.Stat(filepath.FromSlash(name)); {
+	switch _, err := f.disk.Stat(name); {
 	case err == nil:
 		return fmt.Errorf("%w: %s exists", core.ErrConflict, name)
 	case !errors.Is(err, fs.ErrNotExist):
@@ -280,10 +275,10 @@ func (f *Files) replace(name string, data []byte) error {
 	}
 	err := f.writeNew(beside, data)
 	if err == nil {
-		err = f.root.Rename(filepath.FromSlash(beside), filepath.FromSlash(name))
+		err = f.disk.Rename(beside, name)
 	}
 	if err != nil {
-		_ = f.root.Remove(filepath.FromSlash(beside))
+		_ = f.disk.Remove(beside)
 		return unavailable(err)
 	}
 	if err := f.syncParent(name); err != nil {
@@ -293,12 +288,12 @@ func (f *Files) replace(name string, data []byte) error {
 }
 
 func (f *Files) writeNew(name string, data []byte) error {
-	file, err := f.root.OpenFile(filepath.FromSlash(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := f.disk.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if _, err := file.Write(data); err != nil {
+	if _, err := file.WriteAt(data, 0); err != nil {
 		return err
 	}
 	return file.Sync()
@@ -309,7 +304,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", core.ErrUnavailable, err)
 	}
-	if err := f.root.Remove(filepath.FromSlash(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unavailable(err)
 	}
 	return nil
@@ -351,21 +346,16 @@ func (f *Files) Cut(ctx context.Context, name string, at int64, torn []byte) err
 // own.
 func (f *Files) syncParent(name string) error {
 	if dir := path.Dir(name); dir != "." {
-		parent, err := f.root.OpenRoot(dir)
-		if err != nil {
-			return err
-		}
-		defer parent.Close()
-		if err := syncDir(parent); err != nil {
+		if err := f.disk.SyncDir(dir); err != nil {
 			return err
 		}
 	}
-	return syncDir(f.root)
+	return f.disk.SyncDir(".")
 }
 
 // makeParent makes the directory that a name is in.
 func (f *Files) makeParent(name string) error {
-	err := f.root.Mkdir(path.Dir(name), 0o700)
+	err := f.disk.Mkdir(path.Dir(name))
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -97,8 +96,8 @@ func (f *Files) use(name string) (h *handle, size int64, err error) {
 		if h, err = f.acquire(name); err != nil {
 			return nil, 0, err
 		}
-		info, err := f.root.Stat(filepath.FromSlash(name))
-		if err == nil && os.SameFile(info, h.info) {
+		info, err := f.disk.Stat(name)
+		if err == nil && f.disk.Same(info, h.info) {
 			return h, info.Size(), nil
 		}
 		f.release(h)
@@ -138,7 +137,7 @@ func (f *Files) readDerived(ctx context.Context, name string, p []byte, offset i
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("%w: %w", core.ErrUnavailable, err)
 	}
-	file, err := f.root.Open(filepath.FromSlash(name))
+	file, err := f.disk.OpenFile(name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, fmt.Errorf("file %s: %w", name, core.ErrNotFound)
 	}
@@ -174,7 +173,7 @@ func (f *Files) list(ctx context.Context, prefix, from string) (found []segment.
 	if i := strings.LastIndexByte(prefix, '/'); i > 0 {
 		dir = prefix[:i]
 	}
-	err = fs.WalkDir(f.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
+	err = fs.WalkDir(f.disk.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", core.ErrUnavailable, ctx.Err())

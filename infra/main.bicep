@@ -40,6 +40,16 @@ param vnetEnabled bool = false
 @description('Client id of an Entra application. With one, callers sign in and their app roles say what they may; see docs/deploy.md.')
 param entraClientId string = ''
 
+@description('Address of a collector of OTLP over HTTP, such as https://collector.example:4318, that traces and metrics are sent to. Empty for none.')
+param otlpEndpoint string = ''
+
+@description('Headers for the collector: name=value pairs, comma-separated; better a Key Vault reference than a key.')
+@secure()
+param otlpHeaders string = ''
+
+@description('Mail address that alerts go to. Empty for no alerts.')
+param alertEmail string = ''
+
 @description('When read models are brought up to date: six-field NCRONTAB, UTC.')
 param projectSchedule string = '0 * * * * *'
 
@@ -96,6 +106,12 @@ module monitoring 'app/monitoring.bicep' = {
   }
 }
 
+module alerts 'app/alerts.bicep' = if (!empty(alertEmail)) {
+  scope: group
+  name: 'alerts'
+  params: { location: location, tags: tags, workspaceId: monitoring.outputs.workspaceId, email: alertEmail }
+}
+
 module postgres 'app/postgres.bicep' = if (postgresEnabled) {
   scope: group
   name: 'postgres'
@@ -131,6 +147,8 @@ module app 'app/app.bicep' = {
     deliverSchedule: deliverSchedule
     replaySchedule: replaySchedule
     entraClientId: entraClientId
+    otlpEndpoint: otlpEndpoint
+    otlpHeaders: otlpHeaders
     postgresUrl: postgresEnabled ? postgres!.outputs.url : ''
   }
 }

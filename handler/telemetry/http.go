@@ -116,8 +116,16 @@ func methodOf(method string) string {
 }
 
 func statusText(status int) string {
-	if status < 100 || status > 599 {
+	if status < 0 || status >= len(statusTexts) {
 		return "0"
 	}
-	return strconv.Itoa(status)
+	return statusTexts[status]
 }
+
+// statusTexts are written once: writing one for each request is a good part of what recording it takes.
+var statusTexts = func() (texts [600]string) {
+	for status := range texts {
+		texts[status] = strconv.Itoa(status)
+	}
+	return texts
+}()

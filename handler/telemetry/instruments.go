@@ -43,7 +43,7 @@ func Instruments() []Instrument {
 		{"eventstore.storage.operation.duration", "histogram", "s", keys(keyAdapter, keyOperation, keyOutcome), "how long calls of the storage took: of a log (append, head, read, find, close) and of documents (get, write, list)"},
 		{"eventstore.projection.lag", "gauge", "{event}", keys(keyProjection, keyTopic), "events that a projection is behind, at its last run in this instance"},
 		{"eventstore.projection.age", "gauge", "s", keys(keyProjection, keyTopic), "how long ago the first event was recorded that a projection has not folded; 0 where there is none"},
-		{"eventstore.projection.failed", "gauge", "1", keys(keyProjection), "1 where a projection, or its rebuild, can't go on"},
+		{"eventstore.projection.failed", "gauge", "{projection}", keys(keyProjection), "1 where a projection, or its rebuild, can't go on"},
 		{"eventstore.projection.events", "counter", "{event}", keys(keyProjection, keyRebuild), "events folded"},
 		{"eventstore.projection.run.duration", "histogram", "s", keys(keyProjection, keyRebuild), "how long runs took that folded something"},
 		{"eventstore.projection.rebuild.progress", "gauge", "1", keys(keyProjection), "how much of a rebuild is done, from 0 to 1; not there without one"},

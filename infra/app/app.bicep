@@ -17,6 +17,9 @@ param deliverSchedule string
 param replaySchedule string
 param postgresUrl string
 param entraClientId string
+param otlpEndpoint string
+@secure()
+param otlpHeaders string
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   name: storageAccountName
@@ -55,6 +58,10 @@ var postgresSettings = empty(postgresUrl) ? {} : { EVENTSTORE_POSTGRES: postgres
 // Set only together with the module below, which alone can vouch for who a request says it is from.
 var entraSettings = empty(entraClientId) ? {} : { EVENTSTORE_AUTH: 'entra' }
 
+// The protocol is said aloud, since the host's own default is another.
+var telemetrySettings = empty(otlpEndpoint) ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' }
+var telemetryHeaders = empty(otlpHeaders) ? {} : { OTEL_EXPORTER_OTLP_HEADERS: otlpHeaders }
+
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
@@ -89,7 +96,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource appSettings 'config' = {
     name: 'appsettings'
-    properties: union(settings, postgresSettings, entraSettings)
+    properties: union(settings, postgresSettings, entraSettings, telemetrySettings, telemetryHeaders)
     // Never without the module: it is what takes away a header that a caller made up.
     dependsOn: [authentication]
   }

@@ -40,3 +40,4 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output insightsName string = insights.name
+output workspaceId string = workspace.id

@@ -100,6 +100,8 @@ var values = map[string]string{
 	"insights.properties.ConnectionString":             "InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://example.invalid/",
 	"'ClientId=${identityClientId};Authorization=AAD'": "ClientId=" + clientID + ";Authorization=AAD",
 	"postgresUrl":     "postgres://id-abc@psql-abc.postgres.database.azure.com:5432/eventstore?sslmode=verify-full",
+	"otlpEndpoint":    "http://127.0.0.1:1", // where nobody listens, which is to hold up nothing
+	"otlpHeaders":     "api-key=x",
 	"projectSchedule": "0 * * * * *", "deliverSchedule": "0 * * * * *", "replaySchedule": "0 * * * * *",
 }
 

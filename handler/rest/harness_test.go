@@ -2,7 +2,6 @@ package rest_test
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,9 +10,6 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/legacy"
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +19,7 @@ import (
 	"eventstore/core/queries"
 	"eventstore/core/topics"
 	"eventstore/handler/rest"
+	"eventstore/test/contract"
 )
 
 // api is the whole API over memory. Every answer that a test gets is held against openapi.json.
@@ -106,8 +103,7 @@ func (a *api) send(request *http.Request, body string) answer {
 	recorder := httptest.NewRecorder()
 	a.handler.ServeHTTP(recorder, request)
 	got := answer{a.t, recorder.Code, recorder.Header(), recorder.Body.String()}
-	request.Body = io.NopCloser(strings.NewReader(body))
-	described(a.t, request, got)
+	described(a.t, request, body, got)
 	require.Equal(a.t, "nosniff", got.header.Get("X-Content-Type-Options"))
 	require.NotEmpty(a.t, got.header.Get("Cache-Control"))
 	return got
@@ -134,74 +130,17 @@ func (a answer) problem(status int, code string) map[string]any {
 }
 
 // described checks a request and its answer against openapi.json.
-func described(t *testing.T, request *http.Request, got answer) {
+func described(t *testing.T, request *http.Request, body string, got answer) {
 	t.Helper()
-	router, document := description(t)
-	route, parameters, err := router.FindRoute(request)
-	if err != nil || request.Method == http.MethodHead && route.Method != http.MethodHead {
-		require.True(t, request.Method == http.MethodHead || got.status >= 400, "%s %s is not described: %v", request.Method, request.URL, err)
-		if request.Method != http.MethodHead {
-			problemSchema(t, document, got.body)
-		}
-		return
-	}
-	input := &openapi3filter.RequestValidationInput{Request: request, PathParams: parameters, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true,
-			ExcludeRequestBody: !plainJSON(request.Header.Get("Content-Type"))}}
-	if got.status < 300 && !strings.Contains(request.URL.RawQuery, "clientId") {
-		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), input), "an accepted request that the description does not allow")
-	}
-	kind, _, _ := strings.Cut(got.header.Get("Content-Type"), ";")
-	input.Options.ExcludeResponseBody = kind != "application/json" && kind != "application/problem+json" && kind != "application/cloudevents+json" && kind != "application/cloudevents-batch+json"
-	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: input, Status: got.status, Header: got.header, Body: io.NopCloser(strings.NewReader(got.body)), Options: input.Options}),
-		"%s %s: %s", request.Method, request.URL, got.body)
+	require.NoError(t, contract.Check(request, []byte(body), contract.Answer{Status: got.status, Header: got.header, Body: []byte(got.body)}))
 }
 
-func plainJSON(contentType string) bool {
-	return contentType == "application/json" || contentType == "application/cloudevents+json" || contentType == "application/cloudevents-batch+json"
-}
-
-func problemSchema(t *testing.T, document *openapi3.T, body string) {
+// description is openapi.json, read.
+func description(t *testing.T) *openapi3.T {
 	t.Helper()
-	var value any
-	require.NoError(t, json.Unmarshal([]byte(body), &value), body)
-	require.NoError(t, document.Components.Schemas["Problem"].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()), body)
-}
-
-var loaded struct {
-	router   routers.Router
-	document *openapi3.T
-}
-
-func description(t *testing.T) (routers.Router, *openapi3.T) {
-	t.Helper()
-	return loaded.router, loaded.document
-}
-
-func TestMain(m *testing.M) {
-	if err := loadDescription(); err != nil {
-		panic(err)
-	}
-	m.Run()
-}
-
-// loadDescription reads openapi.json as the server answers it.
-func loadDescription() (err error) {
-	for _, kind := range []string{"application/cloudevents+json", "application/cloudevents-batch+json"} {
-		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.JSONBodyDecoder)
-	}
-	recorder := httptest.NewRecorder()
-	rest.New(rest.Config{}).ServeHTTP(recorder, httptest.NewRequest("GET", "/openapi.json", nil))
-	if loaded.document, err = openapi3.NewLoader().LoadFromData(recorder.Body.Bytes()); err != nil {
-		return err
-	}
-	if err = loaded.document.Validate(context.Background()); err != nil {
-		return err
-	}
-	loaded.document.Servers = nil // so that a request to any host is found
-	loaded.router, err = legacy.NewRouter(loaded.document)
-	return err
+	document, err := contract.Document()
+	require.NoError(t, err)
+	return document
 }
 
 func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }

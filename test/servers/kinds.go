@@ -14,7 +14,10 @@ import (
 
 // startPostgres starts the newest PostgreSQL installed, with its defaults (fsync on), as
 // the user postgres when we are root, as it refuses to run as root.
-func startPostgres() (*Server, error) {
+func startPostgres() (*Server, error) { return startPostgresAs("postgres") }
+
+// startPostgresAs starts PostgreSQL as a kind of keeper.sh's, with what that takes besides.
+func startPostgresAs(kind string, more ...string) (*Server, error) {
 	programs, err := postgresPrograms()
 	if err != nil {
 		return nil, err
@@ -23,7 +26,7 @@ func startPostgres() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := start("postgres", programs, owner)
+	server, err := start(kind, programs, owner, more...)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ func (s *Server) Stop(t testing.TB) { t.Helper(); s.must(t, "stop") }
 // Crash ends a PostgreSQL server as a power cut would; it recovers when it is started.
 func (s *Server) Crash(t testing.TB) { t.Helper(); s.must(t, "crash") }
 
+// Promote has a standby stop following its primary, and take writes.
+func (s *Server) Promote(t testing.TB) { t.Helper(); s.must(t, "promote") }
+
 // Start starts the server again, and returns when it answers.
 func (s *Server) Start(t testing.TB) { t.Helper(); s.must(t, "start") }
 

@@ -57,6 +57,12 @@ func NewPostgres(t testing.TB) *Server {
 	return forTest(t, startPostgres)
 }
 
+// NewStandby starts a PostgreSQL server that follows another until it is promoted. It takes no writes before.
+func NewStandby(t testing.TB, primary *Server) *Server {
+	t.Helper()
+	return forTest(t, func() (*Server, error) { return startPostgresAs("standby", primary.Address) })
+}
+
 // NewBlob starts an Azurite for this test alone, to be stopped and started.
 func NewBlob(t testing.TB) *Server {
 	t.Helper()

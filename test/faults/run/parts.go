@@ -14,8 +14,9 @@ var parts = []part{
 	{"./test/races", ".", []string{"racing writers", "repeated ids", "racing conditions"}},
 	{"./test/moving", ".", []string{"moves that are killed"}},
 	{"./test/projections", "Kills", []string{"kills during a rebuild"}},
+	{"./adapters/fs", "PowerCuts", []string{"power cut"}},
 	{"./adapters/blob", "Spoiled", []string{"spoiled answers"}},
-	{"./test/outcomes", ".", []string{"cut connections", "restarted storage"}},
+	{"./test/outcomes", ".", []string{"cut connections", "restarted storage", "synchronous failover"}},
 }
 
 // classes are those that a run must have reported.

@@ -21,8 +21,8 @@ import (
 // goHandlers are the projections' handlers that are built in, in Go; a definition names one of them.
 func goHandlers() []projections.Handler { return nil }
 
-// newProjections folds a registry's topics into documents.
-func newProjections(s settings, registry *topics.Registry, documents core.Documents, log *slog.Logger) *projections.Projections {
+// newProjections folds a registry's topics into documents. While busy says so, rebuilds give way.
+func newProjections(s settings, registry *topics.Registry, documents core.Documents, busy func() bool, log *slog.Logger) *projections.Projections {
 	// One processor is kept back, where there are several, for those who publish and read.
 	engine := javascript.NewEngine(runtime.GOMAXPROCS(0) - 1)
 	return projections.New(projections.Config{
@@ -37,6 +37,7 @@ func newProjections(s settings, registry *topics.Registry, documents core.Docume
 		},
 		Handlers:      goHandlers(),
 		Ran:           s.telemetry.Ran(),
+		Busy:          busy,
 		ParseSchedule: func(text string) (projections.Schedule, error) { return trigger.ParseSchedule(text) },
 		Log:           log,
 	})

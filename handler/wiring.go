@@ -46,7 +46,8 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 		Log:       log,
 	})
 	a.callbacks = newSubscriptions(s, a.registry, a.documents, log)
-	a.projections = newProjections(s, a.registry, a.documents, log)
+	load := new(rest.Load)
+	a.projections = newProjections(s, a.registry, a.documents, load.Busy, log)
 	a.timers = append(projectionTimers(a.projections, a.registry), deliverTimer(a.callbacks))
 	for i := range a.timers {
 		a.timers[i].Run = s.telemetry.Timer(a.timers[i].Name, a.timers[i].Run)
@@ -72,6 +73,7 @@ func newApplication(s settings, getenv func(string) string, log *slog.Logger, st
 		Keys:          s.keys,
 		Loopback:      !s.underHost && s.loopback && len(s.keys) == 0,
 		Stopping:      stopping,
+		Load:          load,
 		Metrics:       s.telemetry.Prometheus(),
 		Log:           log,
 	}))

@@ -35,6 +35,9 @@ type Config struct {
 	Now func() time.Time
 	// Ran, where set, is told of each run, and of each that was left out. It must be quick.
 	Ran func(ctx context.Context, r Run)
+	// Busy, where set, reports whether this instance has more requests than it can work on at once: a rebuild in it
+	// gives way to them. It must be quick.
+	Busy func() bool
 	// Log is told of failing projections and of storage that fails. Default: none.
 	Log *slog.Logger
 

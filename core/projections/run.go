@@ -27,6 +27,7 @@ type run struct {
 	// subjects, where it is not nil, are the only ones of which events are read.
 	subjects []string
 
+	rebuild             bool // it gives way to requests
 	maxEvents, maxBytes int
 	deadline            time.Time
 	topicEvents         int
@@ -136,6 +137,7 @@ func (r *run) feed(ctx context.Context, index int, name string, log core.Log, en
 		}
 	}()
 	for b := range f.batches {
+		began := time.Now()
 		if b.err != nil {
 			return b.err
 		}
@@ -150,8 +152,24 @@ func (r *run) feed(ctx context.Context, index int, name string, log core.Log, en
 			return nil
 		}
 		f.folded(b)
+		r.giveWay(ctx, time.Since(began))
 	}
 	return ctx.Err()
+}
+
+// rest is how many times as long as it worked a rebuild rests in an instance that is busy with requests.
+const rest = 9
+
+// giveWay has a rebuild rest after a batch, for as long as the instance is busy with requests and no longer than [rest] says.
+func (r *run) giveWay(ctx context.Context, worked time.Duration) {
+	busy := r.projections.config.Busy
+	if !r.rebuild || busy == nil {
+		return
+	}
+	end := time.Now().Add(rest * worked)
+	for busy() && time.Now().Before(end) && time.Now().Before(r.deadline) && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // filter selects the events to read.

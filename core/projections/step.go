@@ -105,7 +105,7 @@ func (p *Projections) foldStep(ctx context.Context, r *runner, v *version, b bou
 		return outcome{}, err
 	}
 	run := &run{projections: p, runner: r, working: r.working, from: v.Checkpoint, skipped: v.Skipped,
-		maxEvents: b.events, maxBytes: b.bytes, deadline: started.Add(b.time)}
+		rebuild: b.rebuild, maxEvents: b.events, maxBytes: b.bytes, deadline: started.Add(b.time)}
 	if err := run.fold(ctx); err != nil {
 		return outcome{}, err
 	}

@@ -20,7 +20,8 @@ const (
 func (a *api) last() (leave func(), err error) {
 	select {
 	case a.lasting <- struct{}{}:
-		return func() { <-a.lasting }, nil
+		a.Load.end()
+		return func() { a.Load.begin(); <-a.lasting }, nil
 	default:
 		return nil, &problem{Code: "too-busy", RetryAfter: retryStream, Detail: "too many streams and waits are open in this instance"}
 	}

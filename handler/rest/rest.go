@@ -43,6 +43,8 @@ type Config struct {
 	Metrics http.Handler
 	// Streams bounds the answers that last at any time: streams, and what waits for something to happen. Default 1000.
 	Streams int
+	// Load counts the requests that are worked on. Default: one of the handler's own.
+	Load *Load
 	// Stopping, when done, ends streams and waits, so that the server can stop. Default: never.
 	Stopping context.Context
 	// Log is told of every answer of 5xx, and of each request at debug. Default: none.
@@ -77,6 +79,9 @@ func New(config Config) http.Handler {
 	if config.Streams <= 0 {
 		config.Streams = 1000
 	}
+	if config.Load == nil {
+		config.Load = new(Load)
+	}
 	a := &api{Config: config, authority: newAuthority(&config), lasting: make(chan struct{}, config.Streams)}
 	a.next = a.mux()
 	return a
@@ -84,6 +89,8 @@ func New(config Config) http.Handler {
 
 // ServeHTTP does what every request needs, whatever its path.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.Load.begin()
+	defer a.Load.end()
 	defer func() { a.recovered(w, r, recover()) }()
 	secure(w.Header())
 	if r.ContentLength != 0 {

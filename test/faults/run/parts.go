@@ -14,6 +14,7 @@ var parts = []part{
 	{"./test/races", ".", []string{"racing writers", "repeated ids", "racing conditions"}},
 	{"./test/moving", ".", []string{"moves that are killed"}},
 	{"./test/projections", "Kills", []string{"kills during a rebuild"}},
+	{"./core/commands", "Clocks", []string{"clock jumps"}},
 	{"./adapters/fs", "PowerCuts", []string{"power cut"}},
 	{"./adapters/blob", "Spoiled", []string{"spoiled answers"}},
 	{"./test/outcomes", ".", []string{"cut connections", "restarted storage", "synchronous failover"}},

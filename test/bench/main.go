@@ -90,7 +90,8 @@ func run(o options) error {
 	}
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
 	fmt.Print(report.Head)
-	err = each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)}})
+	err = each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)},
+		{"connections", withServers(connectionRows)}, {"open-loop", withServers(openLoopRows)}})
 	if err != nil {
 		return err
 	}

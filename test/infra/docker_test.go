@@ -187,6 +187,34 @@ func TestNoDockerfileIsAgainstTheLanguage(t *testing.T) {
 	require.Contains(t, string(output), "COPIE")
 }
 
+// The devcontainer's own tool reads it, where editors look for it; without an engine it starts nothing.
+func TestTheWorkstationIsOne(t *testing.T) {
+	t.Parallel()
+	place, err := filepath.EvalSymlinks("../../.devcontainer")
+	require.NoError(t, err)
+	require.Equal(t, "../../infra/workstation", place)
+	command := exec.Command("node", "../contract/node_modules/@devcontainers/cli/devcontainer.js", "read-configuration",
+		"--docker-path", "/bin/true", "--workspace-folder", "../..", "--config", "../../infra/workstation/devcontainer.json")
+	output, err := command.Output()
+	require.NoError(t, err)
+	var read struct {
+		Configuration struct {
+			Features        map[string]any
+			OnCreateCommand string
+		}
+	}
+	require.NoError(t, json.Unmarshal(output[strings.IndexByte(string(output), '{'):], &read, json.MatchCaseInsensitiveNames(true)))
+	for _, feature := range []string{"/node:", "/azure-cli:", "/azd:", "/azure-functions-core-tools:"} {
+		found := false
+		for name := range read.Configuration.Features {
+			found = found || strings.Contains(name, feature)
+		}
+		require.True(t, found, feature)
+	}
+	require.Contains(t, read.Configuration.OnCreateCommand, "postgresql")
+	require.Contains(t, read.Configuration.OnCreateCommand, "make tools", "Azurite is among them")
+}
+
 // What is not needed for a build stays out of it: history, secrets, and folders of megabytes.
 func TestTheBuildSeesNoSecretsAndNoModules(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ import (
 	"eventstore/adapters/postgres"
 	"eventstore/core"
 	"eventstore/core/coretest"
+	"eventstore/test/faults/report"
 	"eventstore/test/servers"
 )
 
@@ -64,6 +65,7 @@ func TestAnAppendWhoseAnswerIsLostIsFoundByReadingBack(t *testing.T) {
 	config.Connection = wire.url
 	log := open(t, config)
 	head, kept, dropped := core.Head{}, 0, 0
+	row := report.Begin(t, "ambiguous commits", "postgres")
 	for i := range 30 {
 		sealed, next := core.Seal(head, coretest.Start, coretest.Samples(i*10, 1+i%3))
 		coretest.Lines(t, log, core.Query{Limit: 1}) // there is a live connection
@@ -83,6 +85,9 @@ func TestAnAppendWhoseAnswerIsLostIsFoundByReadingBack(t *testing.T) {
 		head = next
 	}
 	requireOnce(t, direct, int(head.Position))
+	row.Inject(kept + dropped)
+	row.Acknowledge(int(head.Position))
+	row.Resolve(kept+dropped, kept+dropped)
 	require.True(t, kept > 0 && dropped >= 15, "%d kept, %d dropped", kept, dropped)
 	t.Logf("%d answers lost, %d statements lost, all found out", kept, dropped)
 }
@@ -201,11 +206,12 @@ func TestAServerThatCrashesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	ended := make(chan struct{})
 	var writers sync.WaitGroup
 	counts := make([]counts, 4)
+	row := report.Begin(t, "crashed server", "postgres")
 	for i := range counts {
 		log := open(t, config)
 		writers.Go(func() { counts[i] = appendUntil(t, log, fmt.Sprintf("w%d", i), ended) })
 	}
-	for range 3 {
+	for range report.Times(3, 60) {
 		before, err := first.Head(t.Context())
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
@@ -213,15 +219,21 @@ func TestAServerThatCrashesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 			return err == nil && head.Position > before.Position+20
 		}, 30*time.Second, 10*time.Millisecond, "publishing goes on by itself")
 		server.Crash(t)
-		server.Start(t)
+		row.Inject(1)
+		row.Recover(func() {
+			server.Start(t)
+			require.Eventually(t, func() bool { _, err := first.Head(t.Context()); return err == nil }, 30*time.Second, 10*time.Millisecond)
+		})
 	}
 	close(ended)
 	writers.Wait()
 	total := 0
 	for _, c := range counts {
 		total += c.kept
+		row.Resolve(c.unknown, c.unknown)
 		t.Logf("%+v", c)
 	}
+	row.Acknowledge(total)
 	requireOnce(t, first, total)
 }
 
@@ -288,8 +300,10 @@ func TestSessionsThatEndDuringAppendsLoseAndDoubleNothing(t *testing.T) {
 		log := open(t, config)
 		writers.Go(func() { counts[i] = appendUntil(t, log, fmt.Sprintf("w%d", i), ended) })
 	}
-	for range 25 {
+	row := report.Begin(t, "ended sessions", "postgres")
+	for range report.Times(25, 500) {
 		time.Sleep(20 * time.Millisecond)
+		row.Inject(1)
 		execute(t, servers.Postgres(t), "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1", name)
 	}
 	close(ended)
@@ -300,5 +314,6 @@ func TestSessionsThatEndDuringAppendsLoseAndDoubleNothing(t *testing.T) {
 		t.Logf("%+v", c)
 	}
 	require.Positive(t, failed, "sessions were ended under the writers")
+	row.Acknowledge(total)
 	requireOnce(t, first, total)
 }

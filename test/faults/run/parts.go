@@ -16,6 +16,7 @@ var parts = []part{
 	{"./test/projections", "Kills", []string{"kills during a rebuild"}},
 	{"./core/commands", "Clocks", []string{"clock jumps"}},
 	{"./adapters/fs", "PowerCuts", []string{"power cut"}},
+	{"./adapters/postgres", "AnswerIsLostIsFound|CrashesUnderLoad|SessionsThatEnd", []string{"ambiguous commits", "crashed server", "ended sessions"}},
 	{"./adapters/blob", "Spoiled", []string{"spoiled answers"}},
 	{"./test/outcomes", ".", []string{"cut connections", "restarted storage", "synchronous failover"}},
 }

@@ -85,6 +85,7 @@ const (
 	sendSoon  = time.Second     // after which spans are sent
 	sendTries = 5 * time.Second // how long one sending is tried again
 	flushTime = 2 * time.Second // how long the end of a timer's run waits for the collector
+	closeTime = 5 * time.Second // and how long a stop does
 )
 
 func (t *Telemetry) startTraces(ctx context.Context) error {
@@ -167,7 +168,7 @@ func (t *Telemetry) Close() {
 	if t == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	var err error
 	if t.traces != nil {

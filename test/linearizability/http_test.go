@@ -101,7 +101,7 @@ func (w *web) read(client int) (output, error) {
 		}
 		out.digest = chain(out.digest, e.ID, e.Subject, e.Data)
 		if name, first := strings.CutSuffix(e.ID, "-0"); first {
-			out.seen = append(out.seen, key{name, e.Data})
+			out.seen = append(out.seen, seen{key{name, e.Data}, e.Position})
 		}
 	}
 	if len(page.Events) != page.Head {

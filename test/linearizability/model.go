@@ -55,13 +55,19 @@ type output struct {
 	first   int
 	head    int
 	digest  uint64 // of a read: of all events in their order
-	seen    []key  // of a read: the requests whose events it had
+	seen    []seen // of a read: the requests whose events it had
 }
 
 // key tells requests apart.
 type key struct {
 	name    string
 	content int
+}
+
+// seen is a request as a read showed it.
+type seen struct {
+	key
+	first int
 }
 
 // state is a topic after its last request, with those before it behind: one more request is one more state, so that states

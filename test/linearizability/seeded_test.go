@@ -171,12 +171,12 @@ func (b *build) read(int) (output, error) {
 		events[n-1], events[n-2] = events[n-2], events[n-1]
 	}
 	out := output{head: len(events)}
-	for _, e := range events {
+	for i, e := range events {
 		content := 0
 		fmt.Sscan(e.Data, &content)
 		out.digest = chain(out.digest, e.ID, e.Subject, content)
 		if name, first := strings.CutSuffix(e.ID, "-0"); first {
-			out.seen = append(out.seen, key{name, content})
+			out.seen = append(out.seen, seen{key{name, content}, i + 1})
 		}
 	}
 	strikes := b.strikes(staleRead)

@@ -15,9 +15,10 @@ const never = math.MaxInt64
 //   - One that no read and no answer ever showed did not happen: had it, the positions and reads behind it would tell, which an order
 //     without it does not explain.
 //   - One whose request another publish was told to have stored changed nothing.
-//   - One that was seen happened before it was seen, by one of the publishes that asked for it, of which any may have been the one.
+//   - One that was seen was stored where it was seen, and before, by one of the publishes that asked for it, of which any may have
+//     been the one.
 func settle(operations []porcupine.Operation) (settled []porcupine.Operation) {
-	seen, told := sightings(operations)
+	sightings, told := sight(operations)
 	merged := map[key]int{} // where in settled
 	for _, o := range operations {
 		in := o.Input.(input)
@@ -26,7 +27,7 @@ func settle(operations []porcupine.Operation) (settled []porcupine.Operation) {
 			settled = append(settled, o)
 			continue
 		}
-		at, was := seen[k]
+		s, was := sightings[k]
 		if !was || told[k] {
 			continue
 		}
@@ -35,29 +36,36 @@ func settle(operations []porcupine.Operation) (settled []porcupine.Operation) {
 			continue
 		}
 		merged[k] = len(settled)
-		o.Return = max(at, o.Call)
+		o.Return, o.Output = max(s.at, o.Call), output{verdict: stored, first: s.first}
 		settled = append(settled, o)
 	}
 	return settled
 }
 
-// sightings are when each request was first known to be stored, and which were acknowledged as stored.
-func sightings(operations []porcupine.Operation) (seen map[key]int64, told map[key]bool) {
-	seen, told = map[key]int64{}, map[key]bool{}
-	saw := func(k key, at int64) {
-		if was, ok := seen[k]; !ok || at < was {
-			seen[k] = at
+// sighting is when a request was first known to be stored, and where.
+type sighting struct {
+	at    int64
+	first int
+}
+
+// sight gathers the first sighting of each request, and which were acknowledged as stored.
+func sight(operations []porcupine.Operation) (sightings map[key]sighting, told map[key]bool) {
+	sightings, told = map[key]sighting{}, map[key]bool{}
+	saw := func(k key, s sighting) {
+		if was, ok := sightings[k]; !ok || s.at < was.at {
+			sightings[k] = s
 		}
 	}
 	for _, o := range operations {
 		in, out := o.Input.(input), o.Output.(output)
-		for _, k := range out.seen {
-			saw(k, o.Return)
+		for _, s := range out.seen {
+			saw(s.key, sighting{o.Return, s.first})
 		}
 		if in.kind == publish && (out.verdict == stored || out.verdict == duplicate) {
-			saw(key{in.name, in.content}, o.Return)
-			told[key{in.name, in.content}] = told[key{in.name, in.content}] || out.verdict == stored
+			k := key{in.name, in.content}
+			saw(k, sighting{o.Return, out.first})
+			told[k] = told[k] || out.verdict == stored
 		}
 	}
-	return seen, told
+	return sightings, told
 }

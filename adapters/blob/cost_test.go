@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -196,4 +197,51 @@ func TestCostOfDocuments(t *testing.T) {
 	_, err = d.Get(t.Context(), "c", "k")
 	require.ErrorIs(t, err, core.ErrNotFound)
 	require.Equal(t, map[string]int64{"GetBlob": 1}, counter.Calls())
+}
+
+// What another instance writes is seen at once, and what nobody has written since is not read again.
+func TestCostOfListingAgain(t *testing.T) {
+	t.Parallel()
+	counter, in := new(blob.Counter), newContainer()
+	d, other := documents(t, in, counter), documents(t, in)
+	versions := map[string]string{}
+	write := func(key, value string) {
+		written, err := other.Write(t.Context(), core.Write{Collection: "c", Key: key, Value: []byte(value), Expect: versions[key]})
+		require.NoError(t, err)
+		versions[key] = written[0]
+	}
+	list := func() (all map[string]string, spent int64) {
+		all, before := map[string]string{}, counter.Total()
+		for document, err := range d.List(t.Context(), "c", core.ListQuery{}) {
+			require.NoError(t, err)
+			require.Equal(t, versions[document.Key], document.Version)
+			all[document.Key] = string(document.Value)
+			clear(document.Value) // it is the caller's
+		}
+		return all, counter.Total() - before
+	}
+	for _, key := range []string{"a", "b", "c"} {
+		write(key, "first of "+key)
+	}
+	want := map[string]string{"a": "first of a", "b": "first of b", "c": "first of c"}
+	for _, wantSpent := range []int64{1 + 3, 1, 1} {
+		all, spent := list()
+		require.Equal(t, want, all)
+		require.Equal(t, wantSpent, spent)
+	}
+	write("b", "second of b")
+	want["b"] = "second of b"
+	all, spent := list()
+	require.Equal(t, want, all)
+	require.Equal(t, int64(1+1), spent)
+	large := strings.Repeat("x", 1<<20)
+	for range 2 {
+		write("a", large)
+		want["a"] = large
+		for range 2 {
+			all, spent = list()
+			require.Equal(t, want, all)
+			require.Equal(t, int64(1+1), spent, "a large document is not kept")
+		}
+	}
 }

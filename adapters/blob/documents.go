@@ -13,10 +13,11 @@ import (
 
 // Documents is a core.Documents in a container, a block blob each, whose ETag is the
 // version. A read, a write and a deletion are one storage operation; a list is one for each
-// 5,000 documents and one for each that it yields.
+// 5,000 documents and one for each that it yields, unless it was listed before and not written since.
 type Documents struct {
 	container *container.Client
 	place     string // the container's name, for errors
+	kept      kept
 }
 
 var _ core.Documents = (*Documents)(nil)

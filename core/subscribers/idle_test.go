@@ -1,8 +1,11 @@
 package subscribers_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +40,38 @@ func TestIdleSubscriptionsCostNothing(t *testing.T) {
 	found := status(t, s, subscribe(t, s, subscribers.Request{Callback: "https://example.com/3", Item: core.Item{Subjects: []string{"s3"}}}).ID)
 	require.Zero(t, found.Lag, "what is not for it counts as passed")
 	require.EqualValues(t, 61, found.Next)
+}
+
+// readingDocuments counts the documents that are read one by one.
+type readingDocuments struct {
+	core.Documents
+	reads atomic.Int64
+}
+
+func (d *readingDocuments) Get(ctx context.Context, collection, key string) (core.Document, error) {
+	d.reads.Add(1)
+	return d.Documents.Get(ctx, collection, key)
+}
+
+// A timer's run that finds nothing to do has listed what there is, and read nothing of it again.
+func TestAnIdleRunReadsNoDocumentByItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("orders")
+		w.publish(t, "orders", "s", "s")
+		first := w.instance(t)
+		for i := range 20 {
+			subscribe(t, first, subscribers.Request{Callback: fmt.Sprint("http://127.0.0.1:1/", i), Item: core.Item{Subjects: []string{"nobody's"}}})
+		}
+		documents := &readingDocuments{Documents: w.documents}
+		w.documents = documents
+		other := w.instance(t)
+		for range 3 {
+			require.NoError(t, other.Deliver(t.Context()))
+			require.Zero(t, documents.reads.Load())
+			time.Sleep(time.Minute)
+		}
+	})
 }
 
 // What an idle subscription has gone past is written down now and then, so that nobody looks at all of it again.

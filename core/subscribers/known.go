@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -82,7 +83,7 @@ func (s *Service) load(ctx context.Context, sub *subscription) error {
 	return nil
 }
 
-// refresh lists the registrations, where that was not done lately.
+// refresh lists the registrations and states, where that was not done lately: a listing costs less than reading each.
 func (s *Service) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	recent := !s.refreshed.IsZero() && s.Now().Sub(s.refreshed) < s.Refresh
@@ -97,6 +98,12 @@ func (s *Service) refresh(ctx context.Context) error {
 		}
 		found[document.Key] = true
 		s.rememberAs(document, begun)
+	}
+	for document, err := range s.Documents.List(ctx, states, core.ListQuery{}) {
+		if err != nil {
+			return fmt.Errorf("listing the states of subscriptions: %w", err)
+		}
+		s.rememberState(document, begun)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,6 +138,23 @@ func (s *Service) rememberAs(document core.Document, at time.Time) {
 	}
 	sub.relist = sub.relist || sub.reg != nil && sub.reg.Life != reg.Life
 	sub.reg, sub.regVersion, sub.regAt, sub.st = reg, document.Version, at, nil
+}
+
+// rememberState remembers a state as it was listed, unless whoever serves its subscription knows better.
+func (s *Service) rememberState(document core.Document, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.known[path.Dir(document.Key)]
+	if sub == nil || sub.serving || sub.reg == nil || sub.reg.stateKey() != document.Key || sub.at.After(at) {
+		return
+	}
+	if st := new(state); sub.st == nil || sub.version != document.Version {
+		if decode(states, document, st) != nil {
+			return // who serves it will say so
+		}
+		sub.st, sub.stored, sub.version = st, st.Next, document.Version
+	}
+	sub.at = at
 }
 
 func (s *Service) forget(sub *subscription) {

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 
@@ -31,13 +32,13 @@ func (k *kept) get(b listed) (core.Document, bool) {
 	if !ok || !sameETag(document.Version, b.etag) {
 		return core.Document{}, false
 	}
-	document.Value = append([]byte(nil), document.Value...) // the caller's
+	document.Value = bytes.Clone(document.Value) // the caller's
 	return document, true
 }
 
 // put keeps a document in place of what was kept of its blob. Where there is no room, others go.
 func (k *kept) put(name string, document core.Document) {
-	document.Value = append([]byte(nil), document.Value...)
+	document.Value = bytes.Clone(document.Value)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.drop(name)

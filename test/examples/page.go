@@ -22,7 +22,7 @@ var needs = map[string]*regexp.Regexp{
 	"azure":                 regexp.MustCompile(`\b(az|azd) |\$url`),
 	"docker":                regexp.MustCompile(`\bdocker `),
 	"core tools":            regexp.MustCompile(`\bfunc start`),
-	"a terminal of its own": regexp.MustCompile(`(?m)(build/handler|go run .*|npx httpyac .*)$`),
+	"a terminal of its own": regexp.MustCompile(`(?m)(build/handler|go run \./examples/.*|npx httpyac .*)$`),
 }
 
 var fence = regexp.MustCompile("^```([a-z]*)( .*)?$")

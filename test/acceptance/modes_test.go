@@ -239,7 +239,7 @@ func TestTheCommandLineHelps(t *testing.T) {
 		code      int
 		says      string
 	}{
-		{[]string{"help"}, 0, "usage: handler"},
+		{[]string{"help"}, 0, "Usage:\n  handler"},
 		{[]string{"version"}, 0, "eventstore "},
 		{[]string{"nonsense"}, 2, `there is no command "nonsense"`},
 	} {

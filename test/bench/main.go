@@ -70,6 +70,9 @@ func fail(err error) {
 }
 
 func run(o options) error {
+	if o.rounds < 1 || o.seconds < time.Second || o.connections < 1 {
+		return fmt.Errorf("-rounds %d, -time %v, -connections %d: there must be one round of a second with a connection at least", o.rounds, o.seconds, o.connections)
+	}
 	dir, err := os.MkdirTemp("", "eventstore-bench-")
 	if err != nil {
 		return err
@@ -91,7 +94,8 @@ func run(o options) error {
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
 	fmt.Print(report.Head)
 	err = each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)},
-		{"connections", withServers(connectionRows)}, {"open-loop", withServers(openLoopRows)}})
+		{"connections", withServers(connectionRows)}, {"open-loop", withServers(openLoopRows)}, {"peers", withServers(peerRows)},
+		{"length", lengthRow}, {"topics", topicsRow}, {"soak", soakRow}})
 	if err != nil {
 		return err
 	}

@@ -241,7 +241,7 @@ func TestTheCommandLineHelps(t *testing.T) {
 	}{
 		{[]string{"help"}, 0, "Usage:\n  handler"},
 		{[]string{"version"}, 0, "eventstore "},
-		{[]string{"nonsense"}, 2, `there is no command "nonsense"`},
+		{[]string{"nonsense"}, 2, `unknown command "nonsense"`},
 	} {
 		command := exec.Command(program, tt.arguments...)
 		output, _ := command.CombinedOutput()

@@ -62,8 +62,9 @@ release: zip ## build every system's binary and the function app in build/releas
 			-o build/release/eventstore-$$os-$$arch$$ending ./handler || exit 1; \
 	done
 
-bench: ## measure what the design promises, as ratios in one run
-	go run ./test/bench
+bench: tools ## measure what the design promises beside its peers, and draw docs/benchmarks.md; LONG=1 takes an hour
+	go run ./test/bench $(if $(LONG),-long)
+	go run ./test/bench/plots
 
 faults: tools package ## inject faults into everything, and report what was lost (nothing); SEED=… repeats a run, SHORT=1 is quick
 	EVENTSTORE_TEST_APP='$(abspath $(APP))' go run ./test/faults/run $(if $(SEED),-seed $(SEED)) $(if $(SHORT),-short)

@@ -24,10 +24,11 @@ type options struct {
 	seconds     time.Duration // of each measurement of a rate
 	rounds      int           // how often what is compared takes turns
 	connections int
-	events      int // of the large log, or of the scale report's long topic; 0 is the usual
+	events      int // of the large log, or of the scale report's long topic
 	small       int // of the small one
 	stream      int // events of the log that is read as NDJSON
 	rows        string
+	long        bool
 	json        string // the report's file
 	scale       bool
 	adapters    string // of the scale report
@@ -46,10 +47,11 @@ func main() {
 	flag.DurationVar(&o.seconds, "time", 3*time.Second, "how long each rate is measured, each time")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often the candidates take turns; the medians count")
 	flag.IntVar(&o.connections, "connections", 64, "connections of the load")
-	flag.IntVar(&o.events, "events", 0, "events of the large log (10,000,000 where it is not given), and of the scale report's topic (1,000,000)")
+	flag.IntVar(&o.events, "events", 1_000_000, "events of the large log, and of the scale report's topic")
 	flag.IntVar(&o.small, "small", 10_000, "events of the small log")
 	flag.IntVar(&o.stream, "stream", 300_000, "events of the log that is read as NDJSON")
-	flag.StringVar(&o.rows, "rows", "publish,postgres,blob,contend,read,open,start", "which rows to measure")
+	flag.StringVar(&o.rows, "rows", usual, "which rows to measure, or all: those of a -long run but for the soak; others are "+others)
+	flag.BoolVar(&o.long, "long", false, "measure all rows, with a large log of 10,000,000 events unless -events says otherwise; about an hour")
 	flag.StringVar(&o.json, "json", "build/bench.json", "the report: its sections of the rows that are measured are replaced")
 	flag.BoolVar(&o.scale, "scale", false, "report on long topics instead: publishing, opening and memory on every adapter")
 	flag.StringVar(&o.adapters, "adapters", "memory,fs,blob,postgres", "which adapters the scale report covers")
@@ -58,7 +60,7 @@ func main() {
 	flag.IntVar(&o.subscriptions, "subscriptions", 1000, "subscriptions of one topic")
 	flag.IntVar(&o.delivered, "delivered", 100_000, "events of the topic that has subscriptions")
 	flag.Parse()
-	fail(run(o))
+	fail(run(o.lengthened()))
 }
 
 func fail(err error) {
@@ -70,6 +72,9 @@ func fail(err error) {
 }
 
 func run(o options) error {
+	if err := known(o.rows); err != nil {
+		return err
+	}
 	if o.rounds < 1 || o.seconds < time.Second || o.connections < 1 {
 		return fmt.Errorf("-rounds %d, -time %v, -connections %d: there must be one round of a second with a connection at least", o.rounds, o.seconds, o.connections)
 	}
@@ -88,15 +93,9 @@ func run(o options) error {
 	if o.scale {
 		return scale(o, dir)
 	}
-	if o.events == 0 {
-		o.events = 10_000_000
-	}
 	fmt.Printf("%s, %d processors, %d connections, %d rounds of %v; medians\n\n", runtime.Version(), runtime.NumCPU(), o.connections, o.rounds, o.seconds)
 	fmt.Print(report.Head)
-	err = each(o, dir, []row{{"publish", publishRows}, {"postgres", withServers(postgresRow)}, {"blob", withServers(blobRows)}, {"read", readRow}, {"open", openRow}, {"start", startRow}, {"subscriptions", withServers(subscriptionRows)}, {"contend", withServers(contendRows)}, {"rebuild", withServers(rebuildRows)}, {"projecting", projectingRow}, {"wait", withServers(waitRow)}, {"hostile", hostileRow}, {"folds", withServers(foldBill)},
-		{"connections", withServers(connectionRows)}, {"open-loop", withServers(openLoopRows)}, {"peers", withServers(peerRows)},
-		{"length", lengthRow}, {"topics", topicsRow}, {"soak", soakRow}})
-	if err != nil {
+	if err := each(o, dir, rows); err != nil {
 		return err
 	}
 	return summary(o)

@@ -15,9 +15,6 @@ import (
 // scale measures whether topics stay as they are when they grow: publishing at the end of a long topic against the
 // beginning of a new one, opening, and memory, on every adapter.
 func scale(o options, dir string) error {
-	if o.events == 0 {
-		o.events = 1_000_000
-	}
 	s, err := startServers()
 	if err != nil {
 		return err

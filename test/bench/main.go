@@ -44,7 +44,7 @@ func main() {
 		fail(serveBare(os.Args[2]))
 	}
 	var o options
-	flag.DurationVar(&o.seconds, "time", 3*time.Second, "how long each rate is measured, each time")
+	flag.DurationVar(&o.seconds, "time", 2*time.Second, "how long each rate is measured, each time")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often the candidates take turns; the medians count")
 	flag.IntVar(&o.connections, "connections", 64, "connections of the load")
 	flag.IntVar(&o.events, "events", 1_000_000, "events of the large log, and of the scale report's topic")

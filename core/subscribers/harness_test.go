@@ -223,7 +223,7 @@ func status(t testing.TB, s *subscribers.Service, id string) subscribers.Status 
 // settle delivers until a subscription has nothing due.
 func settle(t testing.TB, s *subscribers.Service, id string, done func(subscribers.Status) bool) subscribers.Status {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute) // longer than the repeat takes of an attempt whose sender has vanished
 	for {
 		require.NoError(t, s.Deliver(t.Context()))
 		now := status(t, s, id)

@@ -3,6 +3,7 @@ package subscribers
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"eventstore/core"
@@ -21,11 +22,33 @@ type heads struct {
 }
 
 type topicHead struct {
-	mu   sync.Mutex
-	log  core.Log  // guarded by mu; whose head it is
-	head core.Head // guarded by mu
-	read time.Time // guarded by mu; zero where it has to be read
-	tail tail      // guarded by mu
+	asked atomic.Int64 // counts the readings that were asked for, and those that began
+	used  atomic.Bool  // the tail, since who looks after it asked last
+
+	lock chan struct{} // holds a value while somebody reads, or looks at what follows
+	log  core.Log      // guarded by lock; whose head it is
+	head core.Head     // guarded by lock
+	err  error         // guarded by lock; what the last reading failed with
+	read reading       // guarded by lock; the last one
+	tail tail          // guarded by lock
+}
+
+// enter waits for the lock; leave gives it back.
+func (t *topicHead) enter(ctx context.Context) error {
+	select {
+	case t.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *topicHead) leave() { <-t.lock }
+
+// reading is when a head was read, and the count of asked when that began.
+type reading struct {
+	at    time.Time
+	count int64
 }
 
 func (h *heads) of(topic string) *topicHead {
@@ -35,53 +58,53 @@ func (h *heads) of(topic string) *topicHead {
 		h.topics = map[string]*topicHead{}
 	}
 	if h.topics[topic] == nil {
-		h.topics[topic] = new(topicHead)
+		h.topics[topic] = &topicHead{lock: make(chan struct{}, 1)}
 	}
 	return h.topics[topic]
 }
 
-// moved says that a topic has a new head. It waits for a reading that began before, so that none
-// that was asked for after it gives the old one.
-func (h *heads) moved(topic string) {
-	t := h.of(topic)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.read = time.Time{}
-}
+// moved says that a topic has a new head: what was read before, or is being read now, is not given any more. It
+// waits for nothing.
+func (h *heads) moved(topic string) { h.of(topic).asked.Add(1) }
 
 // forget has every topic's head read anew by who asks from now on, and lets go of the tails that nobody has
-// asked for since it was last called.
+// asked for since it was last called. It waits for no topic, so that one which hangs holds up none of the others.
 func (h *heads) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for name, t := range h.topics {
-		t.mu.Lock()
-		t.read = time.Time{}
-		if !t.tail.used {
+		t.asked.Add(1)
+		if !t.used.Swap(false) {
 			delete(h.topics, name)
 		}
-		t.tail.used = false
-		t.mu.Unlock()
 	}
 }
 
-// head reads the head of a topic's log, or gives the one that was read a moment ago.
+// head reads the head of a topic's log, or gives the one that was read a moment ago. Of those who wait for a log that
+// can't be read each waits for one attempt, and not for all.
 func (h *heads) head(ctx context.Context, topic string, log core.Log, now time.Time) (core.Head, error) {
 	t := h.of(topic)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if age := now.Sub(t.read); t.log == log && age >= 0 && age < headAge {
+	came := t.asked.Load()
+	if err := t.enter(ctx); err != nil {
+		return core.Head{}, err
+	}
+	defer t.leave()
+	if age := now.Sub(t.read.at); t.log == log && t.err == nil && t.read.count == t.asked.Load() && age >= 0 && age < headAge {
 		return t.head, nil
 	}
-	head, err := log.Head(ctx)
-	if err != nil {
-		return core.Head{}, err
+	if t.log == log && t.err != nil && t.read.count > came {
+		return core.Head{}, t.err // this attempt began while the caller waited
 	}
 	if t.log != log {
 		t.tail = tail{}
 	}
-	t.log, t.head, t.read = log, head, now
-	return head, nil
+	t.log, t.read = log, reading{now, t.asked.Add(1)}
+	if t.head, t.err = log.Head(ctx); t.err != nil && ctx.Err() != nil {
+		err := t.err
+		t.read, t.err = reading{}, nil // the log is not to blame
+		return core.Head{}, err
+	}
+	return t.head, t.err
 }
 
 // news is the head of a topic's log, and the events up to it from the one at position seen on; none where those are too many.
@@ -91,11 +114,14 @@ func (h *heads) news(ctx context.Context, topic string, log core.Log, seen core.
 		return head, nil, err
 	}
 	t := h.of(topic)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.enter(ctx); err != nil {
+		return head, nil, err
+	}
+	defer t.leave()
 	if t.log != log {
 		return head, nil, nil // another one took its place
 	}
+	t.used.Store(true)
 	events, err := t.tail.since(ctx, log, max(seen, 1), head.Position)
 	return head, events, err
 }

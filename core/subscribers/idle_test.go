@@ -91,6 +91,73 @@ func TestIdleSubscriptionsAreWrittenNowAndThen(t *testing.T) {
 	require.EqualValues(t, 3001, subscribers.StoredNext(t.Context(), w.documents), "one that knows nothing writes how far it came")
 }
 
+// Whatever a status tells as the next position is one that a rewind takes, though it is not written yet.
+func TestAnIdleSubscriptionIsRewoundFromWhereItsStatusSaysItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld("orders")
+	sender := &counting{at: map[string]time.Time{}}
+	s := w.instance(t, func(c *subscribers.Config) { c.Sender = sender })
+	id := subscribe(t, s, subscribers.Request{Callback: "https://example.com/", Item: core.Item{Subjects: []string{"s"}}, From: 1}).ID
+	_, err := s.Pause(t.Context(), "orders", id)
+	require.NoError(t, err)
+	w.publish(t, "orders", append(many(10, 3), "nobody's", "s")...)
+	require.EqualValues(t, 12, status(t, s, id).Next)
+	_, err = s.Rewind(t.Context(), "orders", id, 13)
+	require.ErrorContains(t, err, "13 is ahead of the next position to deliver, 12")
+	_, err = s.Rewind(t.Context(), "orders", id, 9)
+	require.NoError(t, err)
+	_, err = s.Resume(t.Context(), "orders", id)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return s.Deliver(t.Context()) == nil && sender.events.Load() == 1 && status(t, s, id).Next == 13
+	}, time.Minute, 10*time.Millisecond)
+}
+
+// hangingLog's head can't be read, and it takes its time to say so.
+type hangingLog struct {
+	core.Log
+	asked atomic.Int64
+}
+
+func (l *hangingLog) Head(ctx context.Context) (core.Head, error) {
+	l.asked.Add(1)
+	select {
+	case <-time.After(10 * time.Second):
+		return core.Head{}, core.ErrUnavailable
+	case <-ctx.Done():
+		return core.Head{}, ctx.Err()
+	}
+}
+
+// A topic whose head hangs holds up its own subscriptions, and nobody else's.
+func TestATopicThatHangsHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("hanging", "orders")
+		sender := &counting{at: map[string]time.Time{}}
+		s := w.instance(t, func(c *subscribers.Config) { c.Sender = sender })
+		for i := range 300 { // more than are served at once
+			subscribe(t, s, subscribers.Request{Topic: "hanging", Callback: fmt.Sprint("https://example.com/", i)})
+		}
+		subscribe(t, s, subscribers.Request{Callback: "https://example.com/"})
+		synctest.Wait()
+		log := &hangingLog{Log: w.logs["hanging"]}
+		w.setLog("hanging", log)
+		w.publish(t, "orders", "s")
+		began := time.Now()
+		for range 2 { // the timer comes again, whatever became of the last time
+			go func() { _ = s.Deliver(t.Context()) }()
+			synctest.Wait()
+		}
+		for sender.events.Load() == 0 {
+			time.Sleep(time.Second)
+		}
+		require.Less(t, time.Since(began), time.Minute)
+		time.Sleep(time.Minute)
+		require.Less(t, log.asked.Load(), int64(10), "all who wait for it share what came of an attempt")
+	})
+}
+
 func TestATopicHasSoManySubscriptionsAndNoMore(t *testing.T) {
 	t.Parallel()
 	w := newWorld("orders", "others")

@@ -167,6 +167,9 @@ func (s *Service) Rewind(ctx context.Context, topic, id string, from core.Positi
 		return Status{}, err
 	}
 	return s.editState(ctx, reg, func(st *state) error {
+		if err := passUnmatched(ctx, reg, st, log, head); err != nil {
+			return err
+		}
 		if from > st.Next && st.Stopped == "" {
 			return core.Invalid("from", "%d is ahead of the next position to deliver, %d; events are not skipped", from, st.Next)
 		}

@@ -17,12 +17,10 @@ const (
 type tail struct {
 	events []core.Event // at consecutive positions; never changed in place, since readers keep parts of it
 	bytes  int
-	used   bool // since who looks after it asked last
 }
 
 // since is the events from one position to another; none where that is more than a tail holds.
 func (t *tail) since(ctx context.Context, log core.Log, from, to core.Position) ([]core.Event, error) {
-	t.used = true
 	if from > to || to-from >= tailEvents {
 		return nil, nil
 	}

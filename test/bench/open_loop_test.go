@@ -15,12 +15,12 @@ func TestAPublishIsTimedFromWhenItWasDue(t *testing.T) {
 	begun := time.Now()
 	after := func(milliseconds int) time.Time { return begun.Add(time.Duration(milliseconds) * time.Millisecond) }
 	found := paceOf([]shot{
-		{3, after(90), 10 * time.Millisecond}, // due at 30: it had to wait for those before
+		{3, after(190), 10 * time.Millisecond}, // due at 30: it had to wait for those before
 		{0, after(0), 10 * time.Millisecond},
 		{2, after(19), 10 * time.Millisecond}, // a little early
 		{1, after(10), 80 * time.Millisecond},
 	}, 100)
-	require.Equal(t, paced{due: 100, answered: 40, tail: tail{10 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond}}, found)
+	require.Equal(t, paced{due: 100, answered: 20, tail: tail{10 * time.Millisecond, 170 * time.Millisecond, 170 * time.Millisecond}}, found)
 }
 
 func TestAPaceIsHeldAgainstAServerThatStalls(t *testing.T) {

@@ -32,7 +32,7 @@ func (a *api) streamLines(w http.ResponseWriter, r *http.Request, topic string, 
 	return nil
 }
 
-// broken ends a stream that failed. Before the first byte it is a problem like any other; behind it
+// broken ends a stream that failed. Before the first byte was sent it is a problem like any other; behind it
 // the connection is cut, so that the client can't take what it has for all there is. A stream that its
 // own time limit ends is whole as far as it went.
 func (a *api) broken(ctx context.Context, r *http.Request, out *stream, err error) error {
@@ -49,11 +49,11 @@ func (a *api) broken(ctx context.Context, r *http.Request, out *stream, err erro
 	panic(http.ErrAbortHandler)
 }
 
-// stream writes events one by one. Its header is sent with the first bytes.
+// stream writes events one by one. Its header is sent with the first bytes that leave its buffer.
 type stream struct {
 	w      http.ResponseWriter
 	buffer *bufio.Writer
-	begun  bool
+	begun  bool  // something was sent, so that it is too late for another answer
 	err    error // the first error of writing; nothing is written after it
 }
 
@@ -63,19 +63,27 @@ func newStream(w http.ResponseWriter, media string, head core.Position) *stream 
 	h := w.Header()
 	h["Content-Type"] = []string{media}
 	h["Event-Head"] = []string{strconv.FormatInt(int64(head), 10)}
-	return &stream{w: w, buffer: bufio.NewWriterSize(w, streamBuffer)}
+	s := &stream{w: w}
+	s.buffer = bufio.NewWriterSize(sending{s}, streamBuffer)
+	return s
+}
+
+// sending takes what leaves a stream's buffer.
+type sending struct{ *stream }
+
+func (s sending) Write(b []byte) (int, error) {
+	s.begun = true
+	return s.w.Write(b)
 }
 
 // piece writes some of the stream; a large piece without copying it.
 func (s *stream) piece(piece []byte) {
-	s.begun = true
 	if s.err == nil {
 		_, s.err = s.buffer.Write(piece)
 	}
 }
 
 func (s *stream) text(text string) {
-	s.begun = true
 	if s.err == nil {
 		_, s.err = s.buffer.WriteString(text)
 	}

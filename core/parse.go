@@ -256,15 +256,43 @@ func (p *parser) hash() Hash {
 // ParseTime reads an RFC 3339 time, cut to the microsecond, in UTC. The zero time, and what is
 // not within the years 0 to 9999 in UTC, can't be written and is refused.
 func ParseTime(text string) (time.Time, error) {
-	var t time.Time
+	t, err := parseRFC3339(text)
+	if err == nil && Truncate(t).IsZero() {
+		return time.Time{}, outsideYears(text)
+	}
+	return Truncate(t), err
+}
+
+// ParseBound reads an RFC 3339 time that stored times are compared with, in UTC and never the zero time. It is
+// rounded up to the microsecond, so that the same of them lie before it.
+func ParseBound(text string) (time.Time, error) {
+	t, err := parseRFC3339(text)
+	if err != nil {
+		return t, err
+	}
+	up := Truncate(t.Add(time.Microsecond - 1))
+	switch {
+	case up.IsZero():
+		return up.Add(time.Microsecond), nil // nothing is stored with the zero time
+	case up.Year() > 9999:
+		return Truncate(t), nil
+	}
+	return up, nil
+}
+
+// parseRFC3339 reads a time that is within the years 0 to 9999 in UTC.
+func parseRFC3339(text string) (t time.Time, err error) {
 	upper := strings.ToUpper(text) // RFC 3339 allows t and z
-	err := t.UnmarshalText([]byte(upper))
+	err = t.UnmarshalText([]byte(upper))
 	if err != nil || len(text) < len("2006-01-02T15:04:05Z") || !strings.HasPrefix(upper[10:], "T") || text[13] != ':' || strings.Contains(text, ",") {
 		return time.Time{}, fmt.Errorf("%q is not an RFC 3339 time such as 2026-11-22T20:49:00.123456Z", text)
 	}
-	t = Truncate(t)
-	if year := t.Year(); t.IsZero() || year < 0 || year > 9999 {
-		return time.Time{}, fmt.Errorf("%q is outside the years that RFC 3339 can say", text)
+	if year := t.UTC().Year(); year < 0 || year > 9999 {
+		return time.Time{}, outsideYears(text)
 	}
 	return t, nil
+}
+
+func outsideYears(text string) error {
+	return fmt.Errorf("%q is outside the years that RFC 3339 can say", text)
 }

@@ -135,6 +135,25 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+func TestBoundsLieWhereTheTextSaysAmongStoredTimes(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-11-22T20:49:00.123456+01:00":    "2026-11-22T19:49:00.123456Z",
+		"2026-11-22T20:49:00.1234561Z":        "2026-11-22T20:49:00.123457Z",
+		"2026-11-22T20:49:59.999999001Z":      "2026-11-22T20:50:00.000000Z",
+		"1969-12-31T23:59:59.999999999-00:00": "1970-01-01T00:00:00.000000Z",
+		"0001-01-01T00:00:00Z":                "0001-01-01T00:00:00.000001Z", // the zero time would be no bound
+		"9999-12-31T23:59:59.9999999Z":        "9999-12-31T23:59:59.999999Z",
+	} {
+		got, err := core.ParseBound(text)
+		require.NoError(t, err)
+		require.Equal(t, want, core.FormatTime(got), text)
+	}
+	for _, text := range []string{"", "now", "2026-11-22 20:49:00Z", "0000-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"} {
+		_, err := core.ParseBound(text)
+		require.Error(t, err, "%q", text)
+	}
+}
+
 func TestCompactJSON(t *testing.T) {
 	deep := strings.Repeat("[", core.MaxDepth) + strings.Repeat("]", core.MaxDepth)
 	for text, want := range map[string]string{

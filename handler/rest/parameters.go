@@ -82,7 +82,7 @@ func timeParameter(given map[string]string, name string) (time.Time, error) {
 	if !ok {
 		return time.Time{}, nil
 	}
-	t, err := core.ParseTime(text)
+	t, err := core.ParseBound(text)
 	if err != nil && strings.Contains(text, " ") {
 		return t, invalidRequest(name, err.Error()+" (a + in a query string is sent as %2B)")
 	}

@@ -160,10 +160,16 @@ func (c *cursor) direction(s *selection) error {
 	return nil
 }
 
-func (c *cursor) moment() (time.Time, error) {
-	var e core.Event
-	err := c.time(&e)
-	return e.Time, err
+// moment reads a bound of recorded times.
+func (c *cursor) moment() (t time.Time, err error) {
+	text, err := c.string()
+	if err != nil {
+		return t, err
+	}
+	if t, err = core.ParseBound(text); err != nil {
+		return t, c.invalid("%v", err)
+	}
+	return t, nil
 }
 
 // answer reads what is wanted, in the media type that the client likes best. given are the query

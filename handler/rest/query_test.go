@@ -121,6 +121,17 @@ func TestTimesBoundByRecorded(t *testing.T) {
 	at := a.get("/topics/orders/events").page().Events[0].Recorded
 	require.Equal(t, []int{1}, a.get("/topics/orders/events?since="+at).page().positions(), "since is inclusive")
 	require.Empty(t, a.get("/topics/orders/events?until="+at).page().positions(), "until is exclusive")
+
+	behind := strings.TrimSuffix(at, "Z") + "1Z" // 100 ns later, as clocks of other platforms tell
+	for bound, want := range map[string][]int{
+		"since=" + behind: nil, "until=" + behind: {1},
+		"since=0001-01-01T00:00:00Z": {1}, "until=0001-01-01T00:00:00Z": nil,
+		"since=9999-12-31T23:59:59.9999999Z": nil, "until=9999-12-31T23:59:59.9999999Z": {1},
+	} {
+		require.Equal(t, want, a.get("/topics/orders/events?"+bound).page().positions(), bound)
+		name, moment, _ := strings.Cut(bound, "=")
+		require.Equal(t, want, a.post("/topics/orders/query", `{"`+name+`":"`+moment+`"}`).page().positions(), "posted "+bound)
+	}
 }
 
 func TestAnEmptyTopic(t *testing.T) {

@@ -178,7 +178,9 @@ func (b *sandbox) limited(ctx context.Context) (done func(), err error) {
 	w := startWatch(b.vm.Interrupt)
 	stop := context.AfterFunc(ctx, b.vm.Interrupt)
 	return func() {
-		stop()
+		if !stop() {
+			b.broken = true // the interruption may be late, and meet the next call
+		}
 		w.stop()
 		b.spent += w.used()
 		runtime.UnlockOSThread()

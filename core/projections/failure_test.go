@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,37 @@ func TestAPausedProjectionStandsStillUntilItIsResumed(t *testing.T) {
 	require.NoError(t, p.Resume(t.Context(), "tally"))
 	_, err = p.Get(t.Context(), "tally", "a", projections.Fresh{At: projections.Positions{"": 1}})
 	require.NoError(t, err)
+}
+
+// stuckDocuments answers a number of readings of a projection, and then none before its caller gives up.
+type stuckDocuments struct {
+	core.Documents
+	left atomic.Int64
+}
+
+func (d *stuckDocuments) Get(ctx context.Context, collection, key string) (core.Document, error) {
+	if collection == "projections" && d.left.Add(-1) < 0 {
+		<-ctx.Done()
+		return core.Document{}, ctx.Err()
+	}
+	return d.Documents.Get(ctx, collection, key)
+}
+
+func TestAReaderWhoseTimeRunsOutWhileAnythingIsReadIsToldSo(t *testing.T) {
+	t.Parallel()
+	for answered := range 6 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStore(t, "orders")
+			put(t, s.instance(), "tally", tallied("orders"))
+			p := s.instance(func(c *projections.Config) {
+				stuck := &stuckDocuments{Documents: c.Documents}
+				stuck.left.Store(int64(answered) + 1)
+				c.Documents = stuck
+			})
+			_, err := p.Get(t.Context(), "tally", "a", projections.Fresh{At: projections.Positions{"": 1}, Wait: 10 * time.Second})
+			require.ErrorAs(t, err, new(*projections.BehindError))
+		})
+	}
 }
 
 // A thousand rounds of publish, and read with at-least at another instance: never stale.

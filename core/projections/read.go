@@ -214,7 +214,10 @@ func (p *Projections) fresh(ctx context.Context, name string, f Fresh) (*control
 		var more bool
 		more, reason, err = p.freshen(ctx, c)
 		if err == nil {
-			c, err = p.load(ctx, name)
+			var now *control
+			if now, err = p.load(ctx, name); err == nil {
+				c = now
+			}
 		}
 		if err != nil && context.Cause(ctx) == errLate {
 			return p.late(c, "the time ran out while there was more to fold")

@@ -126,7 +126,9 @@ func (p *Projections) goLive(ctx context.Context, name string, number int) (done
 	if err == nil {
 		defer release()
 	}
-	if o, err := p.step(ctx, name, number, p.sliceBounds()); err != nil || o.paused || o.failed != nil {
+	last := p.sliceBounds()
+	last.hurry = true // readers who ask for the live version's last events wait for it
+	if o, err := p.step(ctx, name, number, last); err != nil || o.paused || o.failed != nil {
 		return true, err
 	}
 	err = p.promote(ctx, name, number)

@@ -27,7 +27,7 @@ type run struct {
 	// subjects, where it is not nil, are the only ones of which events are read.
 	subjects []string
 
-	rebuild             bool // it gives way to requests
+	rests               bool // it gives way to requests
 	maxEvents, maxBytes int
 	deadline            time.Time
 	topicEvents         int
@@ -163,7 +163,7 @@ const rest = 9
 // giveWay has a rebuild rest after a batch, for as long as the instance is busy with requests and no longer than [rest] says.
 func (r *run) giveWay(ctx context.Context, worked time.Duration) {
 	busy := r.projections.config.Busy
-	if !r.rebuild || busy == nil {
+	if !r.rests || busy == nil {
 		return
 	}
 	end := time.Now().Add(rest * worked)

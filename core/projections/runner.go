@@ -58,10 +58,10 @@ func (p *Projections) runner(ctx context.Context, name string, number int) (r *r
 		return nil, nil, ctx.Err()
 	}
 	done = func() {
-		if r.gone.Load() {
-			r.close()
-		}
 		<-r.lock
+		if r.gone.Load() { // looked at behind the lock, since who retires it looks at the lock behind that
+			r.retire()
+		}
 	}
 	if err := p.ready(ctx, r); err != nil {
 		done()

@@ -17,14 +17,15 @@ type bounds struct {
 	events, bytes int
 	time          time.Duration
 	rebuild       bool
+	hurry         bool // somebody waits for it: it does not give way
 }
 
 func (p *Projections) liveBounds() bounds {
-	return bounds{p.config.StepEvents, p.config.StepBytes, p.config.StepTime, false}
+	return bounds{events: p.config.StepEvents, bytes: p.config.StepBytes, time: p.config.StepTime}
 }
 
 func (p *Projections) sliceBounds() bounds {
-	return bounds{math.MaxInt, 4 * p.config.StepBytes, p.config.SliceTime, true}
+	return bounds{events: math.MaxInt, bytes: 4 * p.config.StepBytes, time: p.config.SliceTime, rebuild: true}
 }
 
 // outcome is what came of a step.
@@ -105,7 +106,7 @@ func (p *Projections) foldStep(ctx context.Context, r *runner, v *version, b bou
 		return outcome{}, err
 	}
 	run := &run{projections: p, runner: r, working: r.working, from: v.Checkpoint, skipped: v.Skipped,
-		rebuild: b.rebuild, maxEvents: b.events, maxBytes: b.bytes, deadline: started.Add(b.time)}
+		rests: b.rebuild && !b.hurry, maxEvents: b.events, maxBytes: b.bytes, deadline: started.Add(b.time)}
 	if err := run.fold(ctx); err != nil {
 		return outcome{}, err
 	}

@@ -35,7 +35,7 @@ func TestAURLIsBounded(t *testing.T) {
 	a := newAPI(t).withTopic("orders")
 	long := func(n int) string {
 		path := "/topics/orders/events?type="
-		return path + strings.Repeat("T", n-len(path))
+		return path + strings.Repeat("T,", n)[:n-len(path)-1] + "T"
 	}
 	request := func(path string) answer {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)

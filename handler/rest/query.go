@@ -1,9 +1,11 @@
 package rest
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"eventstore/core"
@@ -79,7 +81,7 @@ func backward(direction string) (bool, error) {
 	return direction == "backward", nil
 }
 
-// filterOf is the one item that type, subject and tag make; no filter without them.
+// filterOf is the one item that type, subject and tag make, by the rules of a posted one; no filter without them.
 func filterOf(given map[string]string) (filter core.Filter, err error) {
 	var item core.Item
 	if item.Types, err = listParameter(given, "type"); err != nil {
@@ -93,6 +95,13 @@ func filterOf(given map[string]string) (filter core.Filter, err error) {
 	}
 	if item.Types == nil && item.Subjects == nil && item.Tags == nil {
 		return nil, nil
+	}
+	if err := item.Validate(""); err != nil {
+		var invalid *core.InvalidError
+		if errors.As(err, &invalid) {
+			invalid.Place = strings.Replace(invalid.Place, "s[", "[", 1) // as the parameters are called
+		}
+		return nil, err
 	}
 	return core.Filter{item}, nil
 }

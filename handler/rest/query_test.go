@@ -115,6 +115,12 @@ func TestAFilterOfSeveralItemsAndValuesWithCommas(t *testing.T) {
 	require.Equal(t, []int{1, 2, 3}, a.post("/topics/orders/query", `{"filter":[{}]}`).page().positions())
 }
 
+func TestAFilterThatNothingCanMatchIsToldByItsParameter(t *testing.T) {
+	t.Parallel()
+	got := newAPI(t).withTopic("orders").get("/topics/orders/events?subject=a,b%0A")
+	require.Contains(t, got.problem(400, "invalid-request")["detail"], "subject[1]: ")
+}
+
 func TestTimesBoundByRecorded(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t).withTopic("orders").publishes("orders", `{"type":"A"}`)

@@ -123,5 +123,9 @@ func (h *heads) news(ctx context.Context, topic string, log core.Log, seen core.
 	}
 	t.used.Store(true)
 	events, err := t.tail.since(ctx, log, max(seen, 1), head.Position)
+	if n := len(events); n > 0 && events[n-1].Hash != head.Hash {
+		t.tail = tail{} // it was read before the storage was replaced, or restored
+		return head, nil, nil
+	}
 	return head, events, err
 }

@@ -3,6 +3,7 @@ package subscribers_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -156,6 +157,56 @@ func TestATopicThatHangsHoldsUpNoOther(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Less(t, log.asked.Load(), int64(10), "all who wait for it share what came of an attempt")
 	})
+}
+
+// replacedLog is a log whose storage is replaced by another's.
+type replacedLog struct{ now atomic.Pointer[core.Log] }
+
+func (l *replacedLog) set(log core.Log) { l.now.Store(&log) }
+
+func (l *replacedLog) Head(ctx context.Context) (core.Head, error) { return (*l.now.Load()).Head(ctx) }
+
+func (l *replacedLog) Append(ctx context.Context, after core.Head, events []core.Event) error {
+	return (*l.now.Load()).Append(ctx, after, events)
+}
+
+func (l *replacedLog) Read(ctx context.Context, q core.Query) iter.Seq2[core.Event, error] {
+	return (*l.now.Load()).Read(ctx, q)
+}
+
+func (l *replacedLog) Find(ctx context.Context, ids []string) (map[string]core.Position, error) {
+	return (*l.now.Load()).Find(ctx, ids)
+}
+
+// What was read of a topic before its storage was restored says nothing of what is there now.
+func TestASharedTailIsOfTheLogThatIsThereNow(t *testing.T) {
+	t.Parallel()
+	for _, subjects := range [][]string{{"mine"}, {"mine", "nobody's"}} {
+		w := newWorld("orders", "restored")
+		sender := &counting{at: map[string]time.Time{}}
+		s := w.instance(t, func(c *subscribers.Config) { c.Sender, c.Refresh = sender, time.Nanosecond })
+		elsewhere := w.instance(t)
+		elsewhere.Close() // it changes documents, and delivers nothing
+		log := new(replacedLog)
+		before := w.publish(t, "orders", "s", "s", "s")
+		other := w.logs["restored"]
+		require.NoError(t, other.Append(t.Context(), core.Head{}, before))
+		log.set(w.logs["orders"])
+		w.setLog("orders", log)
+		item := core.Item{Subjects: []string{"mine"}}
+		subscribe(t, s, subscribers.Request{Callback: "https://example.com/a", Item: item})
+		id := subscribe(t, s, subscribers.Request{Callback: "https://example.com/b", Item: item}).ID
+		require.NoError(t, s.Deliver(t.Context()))
+		_, err := elsewhere.Pause(t.Context(), "orders", id)
+		require.NoError(t, err)
+		w.publish(t, "orders", "nobody's")
+		require.NoError(t, s.Deliver(t.Context()))
+		w.publish(t, "restored", subjects...)
+		log.set(other)
+		_, err = elsewhere.Resume(t.Context(), "orders", id)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return s.Deliver(t.Context()) == nil && sender.events.Load() == 1 }, time.Minute, 10*time.Millisecond)
+	}
 }
 
 func TestATopicHasSoManySubscriptionsAndNoMore(t *testing.T) {

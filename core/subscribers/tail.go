@@ -43,20 +43,29 @@ func (t *tail) since(ctx context.Context, log core.Log, from, to core.Position) 
 	return t.events[from-first : to-first+1], nil
 }
 
-// read reads on. What is too much is let go of at the front.
+// read reads on. The event before is looked at again: where it is another one, the storage was replaced, or restored,
+// and nothing is known of it. What is too much is let go of at the front.
 func (t *tail) read(ctx context.Context, log core.Log, from, to core.Position) error {
-	events := append([]core.Event(nil), t.events...)
-	for e, err := range log.Read(ctx, core.Query{From: from, To: to}) {
-		if err != nil {
-			return err
-		}
-		events = append(events, e)
-		t.bytes += sizeOf(&e)
+	events, bytes, first := append([]core.Event(nil), t.events...), t.bytes, from
+	if len(events) > 0 {
+		first--
 	}
-	for len(events) > tailEvents || t.bytes > tailBytes && len(events) > 0 {
-		t.bytes -= sizeOf(&events[0])
+	for e, err := range log.Read(ctx, core.Query{From: first, To: to}) {
+		switch {
+		case err != nil:
+			return err
+		case e.Position >= from:
+			events = append(events, e)
+			bytes += sizeOf(&e)
+		case e.Hash != events[len(events)-1].Hash:
+			*t = tail{}
+			return nil
+		}
+	}
+	for len(events) > tailEvents || bytes > tailBytes && len(events) > 0 {
+		bytes -= sizeOf(&events[0])
 		events = events[1:]
 	}
-	t.events = events
+	t.events, t.bytes = events, bytes
 	return nil
 }

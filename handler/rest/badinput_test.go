@@ -197,3 +197,18 @@ func TestTheHostsOwnParametersAreIgnored(t *testing.T) {
 	a.post("/topics/orders/events?code=secret&clientId=x", `{"type":"T"}`).is(201)
 	require.NotContains(t, a.log.String(), "secret")
 }
+
+func TestWhatTakesNoBodyRefusesOne(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t).withTopic("orders")
+	for _, path := range []string{"/topics/orders/subscriptions/none/pause", "/topics/orders/subscriptions/none/resume", "/topics/orders/subscriptions/none/redrive",
+		"/topics/orders/subscriptions/none/rotate-secret", "/projections/none/pause", "/projections/none/resume", "/projections/none/rebuild"} {
+		for _, body := range []string{"", "  \n", "{}"} {
+			a.post(path, body).is(404)
+		}
+		for _, body := range []string{`{"a":1}`, `[]`, `{`, `{}{}`, `a=1`} {
+			a.post(path, body).problem(400, "invalid-request")
+		}
+		a.post(path, strings.Repeat(" ", 2<<20)).problem(413, "too-large")
+	}
+}

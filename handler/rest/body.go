@@ -75,6 +75,25 @@ func jsonBody(w http.ResponseWriter, r *http.Request, read func(*cursor) error) 
 	return readJSON(body, read)
 }
 
+// bare serves a route that takes nothing: no body, or an object without fields. What is sent to it in vain is refused.
+func bare(serve func(*api, http.ResponseWriter, *http.Request) error) func(*api, http.ResponseWriter, *http.Request) error {
+	return func(a *api, w http.ResponseWriter, r *http.Request) error {
+		body, release, err := readBody(w, r, smallBody)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if len(bytes.TrimSpace(body)) > 0 {
+			if err := readJSON(body, func(c *cursor) error {
+				return c.object(func(string) error { return c.invalid("is not known here; this path takes no body") })
+			}); err != nil {
+				return err
+			}
+		}
+		return serve(a, w, r)
+	}
+}
+
 // plainEncoding refuses compressed bodies.
 func plainEncoding(r *http.Request) error {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {

@@ -37,7 +37,7 @@ zip: ## build the app for Azure and pack it in build/app.zip: what is published
 
 test: tools check package ## run every test, with the servers they use; installs what they need
 	@rm -f build/faults.rows
-	EVENTSTORE_TEST_APP='$(abspath $(APP))' EVENTSTORE_FAULTS='$(abspath build/faults.rows)' EVENTSTORE_TEST_SEED="$${SEED:-$$(date +%s)}" go run ./test/servers/with \
+	EVENTSTORE_TEST_APP='$(abspath $(APP))' EVENTSTORE_FAULTS='$(abspath build/faults.rows)' EVENTSTORE_TEST_SEED="$${SEED:-1}" go run ./test/servers/with \
 		sh -c "go test -race -gcflags='$(NORACE)' -timeout 14m \$$(go list ./... | grep -v /test/) && go test -timeout 14m $(UNRACED)"
 	@go run ./test/faults/run -draw build/faults.rows
 

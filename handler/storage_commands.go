@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,22 +143,15 @@ func (t *storageTool) restore(ctx context.Context, topic *topics.Topic, files []
 }
 
 func (t *storageTool) restoreFile(ctx context.Context, topic *topics.Topic, name string) error {
-	lines, size := t.stdin, int64(0)
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		if info, err := file.Stat(); err == nil {
-			size = info.Size()
-		}
-		lines = file
+	lines, size, err := cli.OpenInput(t.stdin, name)
+	if err != nil {
+		return err
 	}
+	defer lines.Close()
 	read := &counted{Reader: lines}
 	progress := cli.NewProgress(t.stderr, "restoring", size)
 	defer progress.End()
-	_, err := transfer.Extend(ctx, topic.Log, transfer.Lines(read), func(head core.Head) { progress.Done(read.n, fmt.Sprintf("position %d", head.Position)) })
+	_, err = transfer.Extend(ctx, topic.Log, transfer.Lines(read), func(head core.Head) { progress.Done(read.n, fmt.Sprintf("position %d", head.Position)) })
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -59,18 +58,11 @@ func (t *talk) importFiles(args []string) error {
 }
 
 func (t *talk) importFile(total *imported, name string) error {
-	input, size := t.Stdin, int64(0)
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		if info, err := file.Stat(); err == nil {
-			size = info.Size()
-		}
-		input = file
+	input, size, err := OpenInput(t.Stdin, name)
+	if err != nil {
+		return err
 	}
+	defer input.Close()
 	b := &batch{talk: t, total: total, progress: NewProgress(t.Stderr, "importing", size)}
 	defer b.progress.End()
 	lines := bufio.NewReaderSize(input, 1<<20)

@@ -76,7 +76,7 @@ func (m *logs) append(t *rapid.T) {
 // appendStale appends at a head that is past: both refuse it.
 func (m *logs) appendStale(t *rapid.T) {
 	if len(m.stale) == 0 {
-		t.Skip("every head is the head")
+		return // every head is the head
 	}
 	head := rapid.SampledFrom(m.stale).Draw(t, "head")
 	sealed, _ := core.Seal(head, coretest.Start, coretest.Samples(m.events+1000, 2))
